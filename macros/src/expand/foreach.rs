@@ -1,0 +1,136 @@
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{checked, first_span, parenthesised, setters, stand_in, tuple};
+use crate::model::{Capture, Closure, Entry, Foreach, Header, Init, Kind};
+
+/// ```text
+/// foreach(ITEMS, OPTIONS, CAPTURED, |NAMES| |worker| { let mut STATE = INIT; worker.run(BODY) })
+/// ```
+///
+/// The outer closure runs once and makes the inner one, which all workers share and each enters
+/// once. So a captured name is a place of its own type in the body, and the body may change the
+/// state of its worker.
+///
+/// All closures stand where the user's own header does. rustc then shows what it has to say about
+/// them there (that one should be `move`, most of all), and it calls their captures by name, which
+/// it does not do in a closure whose place is the inside of another crate's macro.
+pub(crate) fn foreach(call: &Foreach) -> TokenStream {
+    let Foreach {
+        krate,
+        entry,
+        items,
+        settings,
+        captures,
+        ..
+    } = call;
+    let (function, check, scope) = match entry {
+        Entry::Stream => (quote!(foreach), "capture", None),
+        Entry::Borrowed => (quote!(foreach_borrowed), "capture_within", None),
+        Entry::Within(scope) => (
+            quote!(foreach_within),
+            "capture_within",
+            Some(quote!(#scope,)),
+        ),
+    };
+    let setters = setters(settings);
+    let values = tuple(captures.iter().map(|capture| {
+        let value = &capture.value;
+        match capture.kind {
+            Kind::Owned | Kind::OwnedMut => checked(krate, check, capture, value.clone()),
+            Kind::Borrowed => checked(krate, "borrow", capture, value.clone()),
+            Kind::BorrowedMut => checked(krate, "borrow", capture, quote!(&#value)),
+        }
+    }));
+    let names = tuple(captures.iter().map(|Capture { name, .. }| quote!(#name)));
+    let bars = call.body.header.open.span();
+    // Where nothing may be borrowed and the user wrote no `move`, this `move` makes the inner
+    // closure the one that borrows, and that is the one at which rustc can suggest the word.
+    let moves = !call.owning && matches!(entry, Entry::Stream);
+    let moves = moves.then(|| Ident::new("move", bars));
+    let maker = quote_spanned!(bars=> #moves |#names|);
+    let worker = worker(call);
+    let items = iterated(items);
+    quote! {
+        #krate::__private::#function(
+            #scope
+            #items,
+            #krate::__private::Options::new() #setters,
+            #values,
+            #maker #worker
+        )
+    }
+}
+
+/// `IntoIterator::into_iter(ITEMS)`, so that items which are no iterator are pointed at.
+fn iterated(items: &TokenStream) -> TokenStream {
+    let span = first_span(items);
+    let items = parenthesised(items.clone(), span);
+    quote_spanned!(span=> ::core::iter::IntoIterator::into_iter #items)
+}
+
+/// `|worker| { let mut STATE = INIT; worker.run(BODY) }`
+fn worker(call: &Foreach) -> TokenStream {
+    let Closure {
+        attributes,
+        moves,
+        header,
+        body,
+        ..
+    } = &call.body;
+    let Header {
+        open,
+        parameters,
+        close,
+        count,
+    } = header;
+    let moves = match (call.owning, moves) {
+        (false, _) => None,
+        (true, Some(moves)) => Some(moves.clone()),
+        (true, None) => Some(Ident::new("move", open.span())),
+    };
+    let worker = Ident::new("worker", Span::mixed_site());
+    let run = match count {
+        2 => quote!(run_emitting),
+        _ => quote!(run),
+    };
+    let bar = |at: &Punct| {
+        let mut bar = Punct::new('|', Spacing::Alone);
+        bar.set_span(at.span());
+        bar
+    };
+    let (left, right) = (bar(open), bar(close));
+    let inits = call
+        .inits
+        .iter()
+        .map(|Init { name, value }| quote!(#[allow(unused_mut)] let mut #name = #value;));
+    let repairs = call.captures.iter().map(repair);
+    // Clippy would have `|x| f(x)` be `f`, which is no body.
+    let mut block = Group::new(
+        Delimiter::Brace,
+        quote! {
+            #(#repairs)*
+            #(#inits)*
+            #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]
+            #worker.#run(#attributes #open #parameters #close #body);
+        },
+    );
+    block.set_span(close.span());
+    quote!(#moves #left #worker #right #block)
+}
+
+/// Gives a name that was captured in a way it cannot be the type it would have had.
+fn repair(Capture { name, kind, .. }: &Capture) -> TokenStream {
+    let span = name.span();
+    match kind {
+        Kind::Owned | Kind::Borrowed => TokenStream::new(),
+        Kind::OwnedMut => {
+            let value = stand_in(quote!(&#name));
+            quote_spanned!(span=> let mut #name = #value;)
+        }
+        Kind::BorrowedMut => {
+            let value = stand_in(quote!(#name));
+            quote_spanned!(span=> let #name = &mut #value;)
+        }
+    }
+}
