@@ -1,0 +1,44 @@
+//! The check that each captured value passes on its way into a body, so that a type that does not
+//! fit is reported at its name, in words, instead of at a closure.
+
+/// What the items of a parallel call may share.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be captured by a parallel call",
+    label = "every item sees this value at once, on several threads",
+    note = "its type must be `Send` and `Sync`: use `Arc` instead of `Rc`, `Mutex` or an atomic instead of `RefCell` or `Cell`, a clone for each item, or make it in `init(..)`, once for each worker"
+)]
+pub trait Shared {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync + ?Sized> Shared for T {}
+
+/// What may be moved into a job.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be moved into a job",
+    label = "the job runs on another thread",
+    note = "its type must be `Send`: use `Arc` instead of `Rc`, and take what borrows a lock's guard out of the guard first"
+)]
+pub trait Moved {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + ?Sized> Moved for T {}
+
+/// A value that the items share.
+pub fn capture<T: Shared + 'static>(value: T) -> T {
+    value
+}
+
+/// A value that the items share, in a call that borrows.
+pub fn capture_within<T: Shared>(value: T) -> T {
+    value
+}
+
+/// A borrow that the items share.
+pub fn borrow<T: Shared + ?Sized>(value: &T) -> &T {
+    value
+}
+
+/// A value that a job takes with it.
+pub fn send<T: Moved + 'static>(value: T) -> T {
+    value
+}

@@ -1,0 +1,76 @@
+//! What the thread is doing for us right now: whose stop request it answers to, which job it
+//! belongs to, which call it works for.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::stop::StopToken;
+use crate::sync::thread_local;
+
+/// The job that code runs for, as seen by the layers below jobs.
+pub(crate) trait CurrentJob: Send + Sync {
+    /// For the job layer to find its own type again.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// The surroundings of running code, handed on to the threads that work for it.
+#[derive(Clone, Default)]
+pub(crate) struct Context {
+    pub(crate) stop: Option<StopToken>,
+    pub(crate) job: Option<Arc<dyn CurrentJob>>,
+    /// Identity of the parallel call this thread works for; 0 for none.
+    pub(crate) call: usize,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Context> = RefCell::new(Context::default());
+}
+
+/// The context of this thread.
+pub(crate) fn current() -> Context {
+    CURRENT
+        .try_with(|it| it.borrow().clone())
+        .unwrap_or_default()
+}
+
+pub(crate) fn current_stop() -> Option<StopToken> {
+    CURRENT
+        .try_with(|it| it.borrow().stop.clone())
+        .ok()
+        .flatten()
+}
+
+pub(crate) fn current_stop_is_set() -> bool {
+    let look = |it: &RefCell<Context>| {
+        it.borrow()
+            .stop
+            .as_ref()
+            .is_some_and(StopToken::is_stopping)
+    };
+    CURRENT.try_with(look).unwrap_or(false)
+}
+
+pub(crate) fn current_call() -> usize {
+    CURRENT.try_with(|it| it.borrow().call).unwrap_or(0)
+}
+
+/// Makes `context` this thread's until the guard is dropped.
+pub(crate) fn enter(context: Context) -> Entered {
+    Entered {
+        before: CURRENT.with(|it| it.replace(context)),
+    }
+}
+
+/// Restores the context that was there before.
+pub(crate) struct Entered {
+    before: Context,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let before = std::mem::take(&mut self.before);
+        // The context dropped here may hold the last reference to a job; not inside the borrow.
+        let gone = CURRENT.try_with(|it| it.replace(before));
+        drop(gone);
+    }
+}

@@ -1,0 +1,260 @@
+//! What can go wrong with one item, and the panic payloads that travel between threads.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::sync::Mutex;
+
+/// The value a panic carried, kept whole so that it can be raised again elsewhere.
+pub struct PanicPayload {
+    message: Arc<str>,
+    // In a mutex only so that errors are `Sync`, as error-handling crates ask of them.
+    value: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl PanicPayload {
+    pub(crate) fn new(value: Box<dyn Any + Send>) -> Self {
+        let message = if let Some(text) = value.downcast_ref::<&'static str>() {
+            Arc::from(*text)
+        } else if let Some(text) = value.downcast_ref::<String>() {
+            Arc::from(text.as_str())
+        } else {
+            Arc::from("a value that is not a string")
+        };
+        Self {
+            message,
+            value: Mutex::new(Some(value)),
+        }
+    }
+
+    /// The panic's message; for a payload that is not a string, words that say so.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The value itself, for `downcast` or [`resume_unwind`].
+    #[must_use]
+    pub fn into_value(self) -> Box<dyn Any + Send> {
+        let value = self.value.lock().take();
+        value.unwrap_or_else(|| Box::new(self.message.to_string()))
+    }
+
+    /// Raises the panic again on this thread, without a second report on stderr.
+    pub fn resume(self) -> ! {
+        resume_unwind(self.into_value())
+    }
+}
+
+impl Drop for PanicPayload {
+    fn drop(&mut self) {
+        let value = self.value.lock().take();
+        // A payload may panic while it is dropped; whoever drops an error has not asked for that.
+        drop_quietly(value);
+    }
+}
+
+impl fmt::Debug for PanicPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PanicPayload").field(&self.message).finish()
+    }
+}
+
+/// Drops a value of the user's; answers the panic of its destructor instead of raising it.
+pub(crate) fn drop_caught<T>(value: T) -> Result<(), PanicPayload> {
+    catch_unwind(AssertUnwindSafe(move || drop(value))).map_err(PanicPayload::new)
+}
+
+/// Drops a value of the user's where a panic of its destructor has nowhere to go.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(move || drop(value))) {
+        // A payload whose own destructor panics could go on for ever: leak it.
+        std::mem::forget(payload);
+    }
+}
+
+/// Why an item, or the call as a whole, has no value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The body panicked on this item.
+    Panicked(PanicPayload),
+    /// The call was stopped before this item was finished; nothing failed.
+    Stopped,
+    /// The input iterator panicked where this item should have come from. The items before it are
+    /// not affected; there are none after it.
+    InputPanicked(PanicPayload),
+    /// An expression in `init(..)` panicked, so that no item could run on that worker.
+    InitPanicked(PanicPayload),
+    /// A captured value, an `init(..)` value or the input panicked while it was dropped, after the items.
+    DropPanicked(PanicPayload),
+    /// The system gave no thread to run on.
+    NoThread(io::Error),
+}
+
+/// One item of a parallel call that has no value: which, why, and from which line of the source.
+///
+/// ```
+/// use runspace::{Cause, foreach_parallel};
+///
+/// let outcomes: Vec<_> = foreach_parallel!(["1", "x"], ordered = true, |text| {
+///     text.parse::<i32>().expect("a number")
+/// })
+/// .outcomes()
+/// .collect();
+/// assert_eq!(*outcomes[0].as_ref().unwrap(), 1);
+/// let error = outcomes[1].as_ref().unwrap_err();
+/// assert_eq!(error.index(), Some(1));
+/// assert!(matches!(error.cause(), Cause::Panicked(_)));
+/// assert!(error.to_string().contains("a number"));
+/// ```
+#[derive(Debug)]
+pub struct ItemError {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    index: Option<u64>,
+    attempt: u32,
+    cause: Cause,
+    call: CallSite,
+}
+
+/// Where a call stands in the user's source, and what the user named it.
+#[derive(Clone, Debug)]
+pub(crate) struct CallSite {
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl fmt::Display for CallSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "`{name}` ({})", self.location),
+            None => write!(f, "the call at {}", self.location),
+        }
+    }
+}
+
+impl ItemError {
+    pub(crate) fn new(index: Option<u64>, cause: Cause, call: CallSite) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                index,
+                attempt: 1,
+                cause,
+                call,
+            }),
+        }
+    }
+
+    /// The item's place in the input, from 0. `None` when no single item is at fault: see
+    /// [`Cause::InitPanicked`], [`Cause::DropPanicked`], [`Cause::NoThread`].
+    #[must_use]
+    pub fn index(&self) -> Option<u64> {
+        self.inner.index
+    }
+
+    /// Which try this was, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn cause(&self) -> &Cause {
+        &self.inner.cause
+    }
+
+    /// What happened, by value.
+    #[must_use]
+    pub fn into_cause(self) -> Cause {
+        self.inner.cause
+    }
+
+    /// The macro call in the source whose item this is.
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.inner.call.location
+    }
+
+    /// The `name = ..` of the call, if it has one.
+    #[must_use]
+    pub fn call_name(&self) -> Option<&str> {
+        self.inner.call.name.as_deref()
+    }
+
+    /// Whether the item was only stopped, rather than failed.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.inner.cause, Cause::Stopped)
+    }
+
+    /// Panics on this thread with what happened: the original payload if there is one, else this
+    /// error's text.
+    #[track_caller]
+    pub fn resume(self) -> ! {
+        let text = self.to_string();
+        match self.inner.cause {
+            Cause::Panicked(payload)
+            | Cause::InputPanicked(payload)
+            | Cause::InitPanicked(payload)
+            | Cause::DropPanicked(payload) => payload.resume(),
+            Cause::Stopped | Cause::NoThread(_) => panic!("{text}"),
+        }
+    }
+}
+
+impl fmt::Display for ItemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            index, cause, call, ..
+        } = &*self.inner;
+        match index {
+            Some(index) => write!(f, "item {index} of {call} ")?,
+            None => write!(f, "{call} ")?,
+        }
+        match cause {
+            Cause::Panicked(payload) => write!(f, "panicked: {}", payload.message()),
+            Cause::Stopped => write!(f, "was stopped before it finished"),
+            Cause::InputPanicked(payload) => {
+                write!(
+                    f,
+                    "was never made: the input panicked: {}",
+                    payload.message()
+                )
+            }
+            Cause::InitPanicked(payload) => {
+                write!(f, "could not start: init panicked: {}", payload.message())
+            }
+            Cause::DropPanicked(payload) => {
+                write!(
+                    f,
+                    "ran, but a value it owned panicked when dropped: {}",
+                    payload.message()
+                )
+            }
+            Cause::NoThread(error) => {
+                write!(
+                    f,
+                    "has no thread to run on: {error}; lower the throttle or raise the limit"
+                )
+            }
+        }
+    }
+}
+
+impl Error for ItemError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.inner.cause {
+            Cause::NoThread(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What an item sees of its call: the second parameter of `|x, job|`.
+
+use std::cell::Cell;
+use std::fmt;
+
+use super::lane::Lane;
+use crate::stop::StopToken;
+
+/// The item that runs, as its body sees it: the second parameter of `|x, job| ..` in
+/// [`foreach_parallel!`](crate::foreach_parallel).
+///
+/// ```
+/// use runspace::foreach_parallel;
+///
+/// let words: Vec<&str> = foreach_parallel!(["a b", "c"], ordered = true, |line, job| {
+///     for word in line.split(' ') {
+///         job.emit(word);
+///     }
+/// })
+/// .collect();
+/// assert_eq!(words, ["a", "b", "c"]);
+/// ```
+pub struct ItemContext<'a, R> {
+    lane: &'a Lane<R>,
+    index: u64,
+    // Outputs go out through this thread's own queue.
+    not_sync: std::marker::PhantomData<Cell<()>>,
+}
+
+/// What unwinds out of a body that emits after its call was stopped.
+pub(crate) struct Stopped;
+
+impl<'a, R> ItemContext<'a, R> {
+    pub(crate) fn new(lane: &'a Lane<R>, index: u64) -> Self {
+        Self {
+            lane,
+            index,
+            not_sync: std::marker::PhantomData,
+        }
+    }
+
+    /// Sends one output to the consumer, as soon as it is made. Waits while the consumer is behind by
+    /// more than the call's `buffer` divided by its `throttle` (at least 1; 256 when no buffer is set).
+    ///
+    /// When the call is being stopped, `emit` does not return: it unwinds out of the body, past
+    /// its destructors, as a panic would but without a report. So a body that emits for ever ends when
+    /// nobody listens any more. (In a program built with `panic = "abort"` it returns, and the value is dropped.)
+    pub fn emit(&self, value: R) {
+        if !self.lane.emit(self.index, value) && cfg!(panic = "unwind") {
+            std::panic::resume_unwind(Box::new(Stopped));
+        }
+    }
+
+    /// The item's place in the input, from 0.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Whether the call is being stopped.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.lane.call().stop.is_stopping()
+    }
+
+    /// The token of the call, to hand to a callback or a thread of the body's own.
+    #[must_use]
+    pub fn stop_token(&self) -> StopToken {
+        self.lane.call().stop.clone()
+    }
+}
+
+impl<R> fmt::Debug for ItemContext<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ItemContext")
+            .field("index", &self.index)
+            .field("stopping", &self.stopping())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! From the workers to the consumer: a queue for each worker, and marks of which have something.
+//!
+//! What a worker finishes is in reach of the consumer at once, without waiting for the rest of the
+//! worker's batch; what is saved for the end of a batch is only the wake-up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::call::Call;
+use crate::error::ItemError;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::deque::{Steal, Stealer, Worker as Deque};
+
+/// What a worker tells the consumer.
+pub(crate) enum Event<R> {
+    /// The item's one value, and its end.
+    Value(u64, R),
+    /// One of any number of outputs.
+    Output(u64, Arc<AtomicUsize>, R),
+    /// The end of an item that emits.
+    Ended(u64),
+    /// The end of an item that has no value.
+    Failed(u64, ItemError),
+}
+
+/// The consumer's side of all lanes.
+pub(crate) struct Outlet<R> {
+    lanes: Mutex<Vec<Stealer<Event<R>>>>,
+    /// `lanes.len()`, to be read without the lock.
+    count: AtomicUsize,
+    /// One bit a lane, set when there may be something in it; beyond the last bit they share.
+    marks: Box<[AtomicU64]>,
+}
+
+/// The most words of marks.
+const WORDS: usize = 16;
+
+impl<R> Outlet<R> {
+    pub(crate) fn new(throttle: usize) -> Arc<Self> {
+        let words = throttle.div_ceil(64).min(WORDS);
+        Arc::new(Self {
+            lanes: Mutex::new(Vec::new()),
+            count: AtomicUsize::new(0),
+            marks: (0..words).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    fn place(&self, lane: usize) -> (&AtomicU64, u64) {
+        let bit = lane % (self.marks.len() * 64);
+        (&self.marks[bit / 64], 1 << (bit % 64))
+    }
+
+    fn mark(&self, lane: usize) {
+        let (word, bit) = self.place(lane);
+        if word.load(Ordering::Relaxed) & bit == 0 {
+            word.fetch_or(bit, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes all marks away and lists their bits.
+    fn take_marks(&self, bits: &mut Vec<usize>) {
+        for (at, word) in self.marks.iter().enumerate() {
+            if word.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let mut set = word.swap(0, Ordering::SeqCst);
+            while set != 0 {
+                bits.push(at * 64 + set.trailing_zeros() as usize);
+                set &= set - 1;
+            }
+        }
+    }
+}
+
+/// A worker's own lane.
+pub(crate) struct Lane<R> {
+    call: Arc<Call>,
+    outlet: Arc<Outlet<R>>,
+    id: usize,
+    queue: Deque<Event<R>>,
+    /// Outputs of this worker that the consumer has not had.
+    ahead: Arc<AtomicUsize>,
+}
+
+impl<R> Lane<R> {
+    pub(crate) fn new(call: Arc<Call>, outlet: Arc<Outlet<R>>) -> Self {
+        let queue = Deque::new_fifo();
+        let mut lanes = outlet.lanes.lock();
+        let id = lanes.len();
+        lanes.push(queue.stealer());
+        outlet.count.store(lanes.len(), Ordering::Release);
+        drop(lanes);
+        Self {
+            call,
+            outlet,
+            id,
+            queue,
+            ahead: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    /// Puts an event where the consumer finds it, perhaps a millisecond late unless
+    /// [`flush`](Self::flush) follows.
+    pub(crate) fn put(&self, event: Event<R>) {
+        self.queue.push(event);
+        self.outlet.mark(self.id);
+        self.call.to_consumer.hint();
+    }
+
+    /// At the end of a batch: wakes the consumer if there is enough for it, or each item counts.
+    /// With less it looks by itself within a millisecond.
+    pub(crate) fn flush(&self) {
+        if cfg!(loom) || self.queue.len() as u64 >= self.call.lot() {
+            self.flush_now();
+        }
+    }
+
+    /// Makes sure that the consumer knows of everything put before.
+    pub(crate) fn flush_now(&self) {
+        fence(Ordering::SeqCst);
+        if !self.queue.is_empty() {
+            self.outlet.mark(self.id);
+            self.call.to_consumer.notify();
+        }
+    }
+
+    /// Sends one output of an item that emits, when the consumer is not too far behind. False when
+    /// the call is being stopped: the value is dropped.
+    pub(crate) fn emit(&self, index: u64, value: R) -> bool {
+        let quota = self.call.quota();
+        let may_go = || {
+            let stopping = self.call.stop.is_stopping();
+            (stopping || self.ahead.load(Ordering::Acquire) < quota).then_some(stopping)
+        };
+        let stopping = may_go().unwrap_or_else(|| self.call.to_emitters.wait(may_go));
+        if stopping {
+            return false;
+        }
+        self.ahead.fetch_add(1, Ordering::Relaxed);
+        self.put(Event::Output(index, Arc::clone(&self.ahead), value));
+        self.flush_now();
+        true
+    }
+
+    pub(crate) fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+}
+
+/// Where the consumer stands in the lanes.
+pub(crate) struct Intake<R> {
+    outlet: Arc<Outlet<R>>,
+    lanes: Vec<Stealer<Event<R>>>,
+    /// Lanes that may have something, to be visited in turn.
+    open: VecDeque<usize>,
+    /// Room for the marks, kept between looks.
+    marked: Vec<usize>,
+    /// Events that have left their lane.
+    local: Deque<Event<R>>,
+}
+
+impl<R> Intake<R> {
+    pub(crate) fn new(outlet: Arc<Outlet<R>>) -> Self {
+        Self {
+            outlet,
+            lanes: Vec::new(),
+            open: VecDeque::new(),
+            marked: Vec::new(),
+            local: Deque::new_fifo(),
+        }
+    }
+
+    /// An event that is at hand without looking at any lane.
+    pub(crate) fn pop(&self) -> Option<Event<R>> {
+        self.local.pop()
+    }
+
+    /// The next event of the lanes that are marked.
+    pub(crate) fn poll(&mut self) -> Option<Event<R>> {
+        if let Some(event) = self.visit() {
+            return Some(event);
+        }
+        self.outlet.take_marks(&mut self.marked);
+        if self.marked.is_empty() {
+            return None;
+        }
+        // After the marks: a lane is listed before it is first marked.
+        self.refresh();
+        let bits = self.outlet.marks.len() * 64;
+        for first in self.marked.drain(..) {
+            self.open.extend((first..self.lanes.len()).step_by(bits));
+        }
+        self.visit()
+    }
+
+    /// The next event of any lane: for when marks may be missing.
+    pub(crate) fn poll_all(&mut self) -> Option<Event<R>> {
+        self.refresh();
+        self.open.clear();
+        self.open.extend(0..self.lanes.len());
+        self.visit()
+    }
+
+    fn refresh(&mut self) {
+        if self.outlet.count.load(Ordering::Acquire) != self.lanes.len() {
+            self.lanes.clone_from(&self.outlet.lanes.lock());
+        }
+    }
+
+    /// Takes from each open lane in turn, so that a busy one does not hide the others.
+    fn visit(&mut self) -> Option<Event<R>> {
+        if let Some(event) = self.local.pop() {
+            return Some(event);
+        }
+        while let Some(&lane) = self.open.front() {
+            match self.lanes[lane].steal_batch_and_pop(&self.local) {
+                Steal::Success(event) => {
+                    self.open.rotate_left(1);
+                    return Some(event);
+                }
+                Steal::Empty => {
+                    self.open.pop_front();
+                }
+                Steal::Retry => {}
+            }
+        }
+        None
+    }
+}

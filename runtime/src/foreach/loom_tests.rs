@@ -1,0 +1,130 @@
+//! Every order in which the threads of a small call can meet. Run with
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p runspace --lib loom`.
+
+use std::sync::Arc;
+
+use super::signal::Signal;
+use super::{Options, Worker, foreach};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    // `LOOM_MAX_PREEMPTIONS` looks further, for as long as one likes.
+    model.preemption_bound = model.preemption_bound.or(Some(bound));
+    model.check(check);
+}
+
+/// A call of `items` items that each count themselves.
+fn call(items: usize, options: Options, ran: &Arc<AtomicUsize>) -> super::Results<usize> {
+    foreach(0..items, options, (Arc::clone(ran),), |(ran,)| {
+        move |worker: &mut Worker<usize, usize>| {
+            worker.run(|item| {
+                ran.fetch_add(1, Ordering::SeqCst);
+                item
+            });
+        }
+    })
+}
+
+#[test]
+fn loom_a_notified_sleeper_wakes() {
+    model(4, || {
+        let shared = Arc::new((Signal::default(), AtomicBool::new(false)));
+        let other = Arc::clone(&shared);
+        let thread = loom::thread::spawn(move || {
+            other.1.store(true, Ordering::Release);
+            other.0.notify();
+        });
+        shared
+            .0
+            .wait(|| shared.1.load(Ordering::Acquire).then_some(()));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_two_sleepers_and_two_calls() {
+    model(3, || {
+        let shared = Arc::new((Signal::default(), AtomicUsize::new(0)));
+        let take = |shared: &(Signal, AtomicUsize)| {
+            shared.0.wait(|| {
+                let down = |it: usize| it.checked_sub(1);
+                let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
+                shared.1.fetch_update(set, get, down).ok()
+            })
+        };
+        let other = Arc::clone(&shared);
+        let thread = loom::thread::spawn(move || take(&other));
+        let maker = Arc::clone(&shared);
+        let makes = loom::thread::spawn(move || {
+            for _ in 0..2 {
+                maker.1.fetch_add(1, Ordering::Release);
+                maker.0.notify();
+            }
+        });
+        take(&shared);
+        thread.join().unwrap();
+        makes.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_every_item_arrives_once() {
+    model(2, || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let sum: usize = call(2, Options::new().throttle(1), &ran)
+            .map(|it| it + 1)
+            .sum();
+        assert_eq!(sum, 3);
+        assert_eq!(ran.load(Ordering::SeqCst), 2);
+        // The end of the stream is the end of what the call captured.
+        assert_eq!(Arc::strong_count(&ran), 1);
+    });
+}
+
+#[test]
+fn loom_a_window_of_one_goes_on() {
+    model(2, || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let options = Options::new().throttle(1).buffer(0).ordered(true);
+        let all: Vec<usize> = call(2, options, &ran).collect();
+        assert_eq!(all, [0, 1]);
+    });
+}
+
+#[test]
+fn loom_two_workers_share_two_items() {
+    model(2, || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let sum: usize = call(2, Options::new().throttle(2), &ran).sum();
+        assert_eq!(sum, 1);
+        assert_eq!(ran.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn loom_a_drop_part_way_leaves_nothing() {
+    model(2, || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let mut results = call(2, Options::new().throttle(1), &ran);
+        assert!(results.next().is_some());
+        drop(results);
+        let seen = ran.load(Ordering::SeqCst);
+        assert!((1..=2).contains(&seen));
+        assert_eq!(Arc::strong_count(&ran), 1);
+    });
+}
+
+#[test]
+fn loom_a_stop_from_another_thread_ends_the_stream() {
+    model(2, || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let results = call(1, Options::new().throttle(1), &ran);
+        let token = results.stop_token();
+        let thread = loom::thread::spawn(move || token.stop());
+        let outcomes: Vec<_> = results.outcomes().collect();
+        assert!(outcomes.len() <= 1);
+        thread.join().unwrap();
+        assert_eq!(Arc::strong_count(&ran), 1);
+    });
+}

@@ -1,0 +1,153 @@
+//! `foreach_parallel!`: a block over many items, a few at a time.
+//!
+//! # How it works
+//! One *feeder* takes items from the input into a queue, as many as the window (`throttle + buffer`)
+//! allows. At most `throttle` *workers* take them from there, run the body, and put what comes of it
+//! into a lane of their own; the consumer ([`Results`]) visits the lanes. Cheap items move in batches,
+//! but each is in reach of the others all the time: another worker steals what is behind a slow one,
+//! and the consumer sees a result as soon as it is there. All of them are kept threads
+//! (`crate::threads`) or what another [`Executor`](executor::Executor) offers.
+//!
+//! The layers, each knowing only those before it: `signal`, `pace`, `options`; `call` (the shared state);
+//! `lane` and `supply` (the queues); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
+
+mod call;
+mod crew;
+pub(crate) mod executor;
+mod feeder;
+mod item;
+mod lane;
+mod options;
+mod pace;
+mod reorder;
+mod results;
+mod signal;
+mod supply;
+mod worker;
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+
+use std::panic::Location;
+
+pub use item::ItemContext;
+pub use options::{DEFAULT_THROTTLE, Options};
+pub use results::{Outcomes, Results};
+pub use worker::Worker;
+
+use call::Call;
+use crew::Crew;
+use executor::{Elastic, Executor};
+use lane::Outlet;
+
+use crate::error::CallSite;
+use crate::scope::{Scope, scope};
+use crate::stop::StopToken;
+
+/// A call that owns its items and captures.
+#[track_caller]
+pub fn foreach<I, C, M, W, R>(items: I, options: Options, captures: C, maker: M) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Send + 'static,
+    I::Item: Send + 'static,
+    M: FnOnce(C) -> W,
+    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    let site = site(&options);
+    let stop = StopToken::child_of_current();
+    start(
+        items.into_iter(),
+        &options,
+        site,
+        maker(captures),
+        stop,
+        Box::new(Elastic),
+    )
+}
+
+/// A call in a scope: what it owns may borrow from outside the scope.
+#[track_caller]
+pub fn foreach_within<'scope, I, C, M, W, R>(
+    scope: &'scope Scope<'scope, '_>,
+    items: I,
+    options: Options,
+    captures: C,
+    maker: M,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Send + 'scope,
+    I::Item: Send + 'scope,
+    M: FnOnce(C) -> W,
+    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'scope,
+    R: Send + 'scope,
+{
+    let site = site(&options);
+    let executor = scope.executor();
+    let stop = scope.stop_token();
+    start(
+        items.into_iter(),
+        &options,
+        site,
+        maker(captures),
+        stop,
+        Box::new(executor),
+    )
+}
+
+/// A call that borrows: it runs all items before it answers.
+#[track_caller]
+pub fn foreach_borrowed<'a, I, C, M, W, R>(
+    items: I,
+    options: Options,
+    captures: C,
+    maker: M,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Send + 'a,
+    I::Item: Send + 'a,
+    M: FnOnce(C) -> W,
+    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
+    R: Send + 'a,
+{
+    let site = site(&options);
+    let items = items.into_iter();
+    let worker = maker(captures);
+    scope(|scope| {
+        let executor = scope.executor();
+        let stop = scope.stop_token();
+        start(items, &options, site, worker, stop, Box::new(executor)).finish()
+    })
+}
+
+#[track_caller]
+fn site(options: &Options) -> CallSite {
+    CallSite {
+        location: Location::caller(),
+        name: options.name.clone(),
+    }
+}
+
+fn start<'a, I, W, R>(
+    input: I,
+    options: &Options,
+    site: CallSite,
+    body: W,
+    stop: StopToken,
+    executor: Box<dyn Executor<'a> + 'a>,
+) -> Results<R>
+where
+    I: Iterator + Send + 'a,
+    I::Item: Send + 'a,
+    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
+    R: Send + 'a,
+{
+    let call = Call::new(site, options, stop, executor.may_leave_input_behind());
+    let outlet = Outlet::new(options.throttle);
+    let results = Results::live(call.clone(), outlet.clone(), options.ordered);
+    Crew::start(call, outlet, body, executor, input);
+    results
+}

@@ -1,0 +1,66 @@
+//! The options of a call, as the macro sets them.
+
+use std::sync::Arc;
+
+/// How many items run at once when a call does not say: 5, as in PowerShell.
+pub const DEFAULT_THROTTLE: usize = 5;
+
+/// What the macro passes on. Not named by users, who write `throttle = 3` and the like.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    pub(crate) throttle: usize,
+    pub(crate) ordered: bool,
+    pub(crate) buffer: Option<usize>,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl Options {
+    /// Every option at its default.
+    pub fn new() -> Self {
+        Self {
+            throttle: DEFAULT_THROTTLE,
+            ordered: false,
+            buffer: None,
+            name: None,
+        }
+    }
+
+    /// At most this many items at once.
+    ///
+    /// # Panics
+    /// On 0.
+    #[track_caller]
+    pub fn throttle(mut self, throttle: usize) -> Self {
+        assert!(
+            throttle > 0,
+            "`throttle = 0` would never run an item; give it at least 1, or leave it out for {DEFAULT_THROTTLE}"
+        );
+        self.throttle = throttle;
+        self
+    }
+
+    /// Results in the order of the input.
+    pub fn ordered(mut self, ordered: bool) -> Self {
+        self.ordered = ordered;
+        self
+    }
+
+    /// How many items beside the running ones may be taken from the input and not yet consumed.
+    pub fn buffer(mut self, buffer: usize) -> Self {
+        self.buffer = Some(buffer);
+        self
+    }
+
+    /// A name for errors and the job table.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}

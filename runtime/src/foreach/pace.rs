@@ -1,0 +1,120 @@
+//! How many items move at a time: measured, not set.
+//!
+//! A worker takes as many items at once as it is expected to finish in [`BATCH_TIME`]; so the cost
+//! of a hand-over is shared by many items when they are cheap, and items that take long go one by one.
+//! The same figure sets the buffer of a call that does not set its own: what is worth having ready
+//! is what runs in a few milliseconds.
+
+use std::time::Duration;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// What one batch is expected to take.
+const BATCH_TIME: u64 = 50_000;
+/// The most items of a batch, which is also the most that crossbeam's queue moves at once.
+const BATCH_MOST: u64 = 32;
+/// Items that cost more than this are handed over at once, whatever the wake-up costs.
+const URGENT_TIME: u64 = 500_000;
+/// Work kept ready for each worker: some times what a sleeper may doze.
+const READY_TIME: u64 = 4_000_000;
+/// The most items that a call keeps ready when it sets no buffer.
+const READY_MOST: u64 = 8192;
+/// The cost before anything is measured.
+const UNKNOWN: u64 = u64::MAX;
+
+/// What an item of this call costs, as seen lately.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Nanoseconds an item. Workers overwrite each other's figure: any recent one will do.
+    cost: AtomicU64,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Self {
+            cost: AtomicU64::new(UNKNOWN),
+        }
+    }
+
+    /// Takes in that `count` items took `time`.
+    pub(crate) fn record(&self, time: Duration, count: u64) {
+        if cfg!(loom) {
+            return; // a model must not depend on the clock
+        }
+        let time = u64::try_from(time.as_nanos()).unwrap_or(UNKNOWN - 1);
+        let sample = (time / count.max(1)).max(1);
+        let cost = self.cost.load(Ordering::Relaxed);
+        let cost = if cost == UNKNOWN {
+            sample
+        } else if sample < cost {
+            cost.midpoint(sample)
+        } else {
+            // One batch that lost its core for a while must not look like costly items.
+            sample.min(cost.saturating_mul(2).max(1_000))
+        };
+        self.cost.store(cost, Ordering::Relaxed);
+    }
+
+    /// How many items a worker may take at once.
+    pub(crate) fn batch(&self) -> usize {
+        let cost = self.cost.load(Ordering::Relaxed);
+        (BATCH_TIME / cost).clamp(1, BATCH_MOST) as usize
+    }
+
+    /// Whether each item is worth a wake-up of its own. Also while nothing is known yet.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.cost.load(Ordering::Relaxed) > URGENT_TIME
+    }
+
+    /// The buffer of a call that leaves it to us.
+    pub(crate) fn buffer(&self, throttle: usize) -> usize {
+        let throttle = throttle as u64;
+        let cost = self.cost.load(Ordering::Relaxed);
+        let ready = throttle.saturating_mul(READY_TIME / cost).min(READY_MOST);
+        usize::try_from(ready.max(throttle.saturating_mul(2))).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_batched_before_anything_is_known() {
+        let pace = Pace::new();
+        assert_eq!(pace.batch(), 1);
+        assert_eq!(pace.buffer(5), 10);
+    }
+
+    #[test]
+    fn cheap_items_go_in_batches_and_costly_ones_alone() {
+        let pace = Pace::new();
+        pace.record(Duration::from_nanos(320), 32);
+        assert_eq!(pace.batch(), 32);
+        assert_eq!(pace.buffer(2), 8192);
+        let pace = Pace::new();
+        pace.record(Duration::from_millis(1), 1);
+        assert_eq!(pace.batch(), 1);
+        assert_eq!(pace.buffer(2), 8);
+    }
+
+    #[test]
+    fn one_slow_batch_does_not_end_batching_but_several_do() {
+        let pace = Pace::new();
+        pace.record(Duration::from_nanos(320), 32);
+        pace.record(Duration::from_millis(10), 1);
+        assert!(!pace.is_urgent());
+        for _ in 0..16 {
+            pace.record(Duration::from_millis(10), 1);
+        }
+        assert!(pace.is_urgent());
+    }
+
+    #[test]
+    fn a_huge_throttle_overflows_nothing() {
+        let pace = Pace::new();
+        assert_eq!(pace.buffer(usize::MAX), usize::MAX);
+        pace.record(Duration::from_nanos(1), 1);
+        assert_eq!(pace.buffer(usize::MAX), usize::MAX);
+    }
+}

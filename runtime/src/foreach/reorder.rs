@@ -1,0 +1,110 @@
+//! Input order out of completion order.
+
+use std::collections::VecDeque;
+
+use super::results::Output;
+use crate::error::ItemError;
+
+/// Holds what came early. No larger than what is taken and not consumed, because the feeder stops
+/// at that.
+pub(crate) struct Reorder<R> {
+    /// The item whose turn it is.
+    head: u64,
+    /// The item `head + n` in place n.
+    places: VecDeque<Place<R>>,
+}
+
+enum Place<R> {
+    Waiting,
+    Value(R),
+    /// Outputs of an item that emits; the second is true when there are no more.
+    Outputs(VecDeque<Output<R>>, bool),
+    Failed(VecDeque<Output<R>>, ItemError),
+}
+
+impl<R> Reorder<R> {
+    pub(crate) fn new() -> Self {
+        Self {
+            head: 0,
+            places: VecDeque::new(),
+        }
+    }
+
+    fn place(&mut self, index: u64) -> &mut Place<R> {
+        let at = usize::try_from(index - self.head).expect("a window fits into memory");
+        while self.places.len() <= at {
+            self.places.push_back(Place::Waiting);
+        }
+        &mut self.places[at]
+    }
+
+    pub(crate) fn value(&mut self, index: u64, value: R) {
+        *self.place(index) = Place::Value(value);
+    }
+
+    pub(crate) fn output(&mut self, index: u64, output: Output<R>) {
+        let place = self.place(index);
+        if let Place::Outputs(outputs, _) = place {
+            outputs.push_back(output);
+        } else {
+            *place = Place::Outputs(VecDeque::from([output]), false);
+        }
+    }
+
+    pub(crate) fn ended(&mut self, index: u64) {
+        let place = self.place(index);
+        if let Place::Outputs(_, ended) = place {
+            *ended = true;
+        } else {
+            *place = Place::Outputs(VecDeque::new(), true);
+        }
+    }
+
+    pub(crate) fn failed(&mut self, index: u64, error: ItemError) {
+        let place = self.place(index);
+        let outputs = match std::mem::replace(place, Place::Waiting) {
+            Place::Outputs(outputs, _) => outputs,
+            _ => VecDeque::new(),
+        };
+        *place = Place::Failed(outputs, error);
+    }
+
+    /// What is next in order, if it is here.
+    pub(crate) fn next(&mut self) -> Option<Turn<R>> {
+        match self.places.front_mut()? {
+            Place::Waiting => None,
+            Place::Value(_) => match self.advance() {
+                Place::Value(value) => Some(Turn::Value(value)),
+                _ => unreachable!("the place was looked at"),
+            },
+            Place::Outputs(outputs, ended) => match outputs.pop_front() {
+                Some(output) => Some(Turn::Output(output)),
+                None if *ended => {
+                    self.advance();
+                    Some(Turn::Ended)
+                }
+                None => None,
+            },
+            Place::Failed(outputs, _) => match outputs.pop_front() {
+                Some(output) => Some(Turn::Output(output)),
+                None => match self.advance() {
+                    Place::Failed(_, error) => Some(Turn::Failed(error)),
+                    _ => unreachable!("the place was looked at"),
+                },
+            },
+        }
+    }
+
+    fn advance(&mut self) -> Place<R> {
+        self.head += 1;
+        self.places.pop_front().expect("a front place")
+    }
+}
+
+/// What the order says is next.
+pub(crate) enum Turn<R> {
+    Value(R),
+    Output(Output<R>),
+    Ended,
+    Failed(ItemError),
+}

@@ -1,0 +1,443 @@
+//! The consumer's side of a call: a stream of results, and what its end means.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::sync::Arc;
+
+use super::call::Call;
+use super::lane::{Event, Intake, Outlet};
+use super::reorder::{Reorder, Turn};
+use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
+use crate::stop::StopToken;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// The results of [`foreach_parallel!`](crate::foreach_parallel), as they are made.
+///
+/// An iterator in completion order, or in input order with `ordered = true`. The items run whether
+/// or not it is read, up to the call's `buffer`.
+///
+/// # Failed items
+/// A failed item ends nothing but itself. [`next`](Iterator::next) re-raises its panic, with the original
+/// payload, when the stream comes to it; the unwinding then drops the `Results`, which stops the
+/// rest. [`outcomes`](Self::outcomes) yields failures as values instead, so that every other item arrives.
+///
+/// # Dropping
+/// * Untouched: runs every item to its end, so that a call as a bare statement does what it says.
+///   Then the first failure, if any, is re-raised. [`wait`](Self::wait) says it in words.
+/// * Part-way, or while the thread unwinds: stops. No item starts any more, running ones see
+///   [`stopping`](crate::stopping), and when the drop returns nothing of the call is running and what it captured is
+///   dropped. [`stop`](Self::stop) says it in words. Only an input that has hung in `next` for a second is left
+///   behind; what it brings one day is dropped.
+///
+/// ```
+/// use runspace::foreach_parallel;
+///
+/// let mut squares: Vec<u64> = foreach_parallel!(1..=4, throttle = 2, |n: u64| n * n).collect();
+/// squares.sort();
+/// assert_eq!(squares, [1, 4, 9, 16]);
+/// ```
+pub struct Results<R> {
+    source: Source<R>,
+    site: CallSite,
+    touched: bool,
+}
+
+enum Source<R> {
+    Live(Box<Live<R>>),
+    /// Everything is here already, or nothing is left.
+    Finished(VecDeque<Result<R, ItemError>>),
+}
+
+/// A stream that is still fed.
+struct Live<R> {
+    call: Arc<Call>,
+    intake: Intake<R>,
+    order: Option<Reorder<R>>,
+    /// Items whose outcome has been handed out.
+    consumed: u64,
+    /// The part of it that the feeder has been told.
+    told: u64,
+    /// How much of it is told at a time.
+    lot: u64,
+}
+
+/// An output that counts against its worker's quota until it is handed out.
+pub(crate) struct Output<R> {
+    value: R,
+    ahead: Arc<AtomicUsize>,
+}
+
+impl<R> Results<R> {
+    pub(crate) fn live(call: Arc<Call>, outlet: Arc<Outlet<R>>, ordered: bool) -> Self {
+        let site = call.site.clone();
+        let live = Live {
+            call,
+            intake: Intake::new(outlet),
+            order: ordered.then(Reorder::new),
+            consumed: 0,
+            told: 0,
+            lot: 1,
+        };
+        Self {
+            source: Source::Live(Box::new(live)),
+            site,
+            touched: false,
+        }
+    }
+
+    /// Runs everything and keeps what comes of it.
+    pub(crate) fn finish(mut self) -> Self {
+        let mut outcomes = VecDeque::new();
+        while let Some(outcome) = self.next_outcome() {
+            outcomes.push_back(outcome);
+        }
+        Self {
+            source: Source::Finished(outcomes),
+            site: self.site.clone(),
+            touched: false,
+        }
+    }
+
+    /// Failures as values: one `Result` for each result or failed item, in the same order.
+    ///
+    /// An item that was stopped is an error too ([`ItemError::is_stopped`]); plain iteration passes over it.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let outcomes = foreach_parallel!(0..10, |n| 10 / n).outcomes();
+    /// let (good, bad): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
+    /// assert_eq!((good.len(), bad.len()), (9, 1));
+    /// ```
+    pub fn outcomes(self) -> Outcomes<R> {
+        Outcomes { results: self }
+    }
+
+    /// Waits until every item has run, and drops the results: for calls that are made for their effects.
+    ///
+    /// # Panics
+    /// Re-raises the first failure, after all items have ended.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// let sum = AtomicU64::new(0);
+    /// runspace::foreach_parallel!(1..=100, using(&sum), |n: u64| {
+    ///     sum.fetch_add(n, Ordering::Relaxed);
+    /// })
+    /// .wait();
+    /// assert_eq!(sum.into_inner(), 5050);
+    /// ```
+    #[track_caller]
+    pub fn wait(mut self) {
+        if let Some(failure) = self.run_out() {
+            failure.resume();
+        }
+    }
+
+    /// Stops the call: no item starts any more, running ones see [`stopping`](crate::stopping). Returns when
+    /// nothing of the call runs.
+    pub fn stop(mut self) {
+        self.halt();
+    }
+
+    /// The token that stops this call: to stop it from another thread or from a body, after which
+    /// the stream yields what was finished and ends.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let mut results = foreach_parallel!(0.., throttle = 2, |n| n);
+    /// let token = results.stop_token();
+    /// assert!(results.next().is_some());
+    /// token.stop();
+    /// results.for_each(drop); // ends, although the input does not
+    /// ```
+    #[must_use]
+    pub fn stop_token(&self) -> StopToken {
+        match &self.source {
+            Source::Live(live) => live.call.stop.clone(),
+            Source::Finished(_) => StopToken::new(),
+        }
+    }
+
+    pub(crate) fn site(&self) -> &CallSite {
+        &self.site
+    }
+
+    pub(crate) fn next_outcome(&mut self) -> Option<Result<R, ItemError>> {
+        self.touched = true;
+        loop {
+            match &mut self.source {
+                Source::Finished(outcomes) => return outcomes.pop_front(),
+                Source::Live(live) => {
+                    if let Some(outcome) = live.next() {
+                        return Some(outcome);
+                    }
+                    self.source =
+                        Source::Finished(live.call.take_failures().into_iter().map(Err).collect());
+                }
+            }
+        }
+    }
+
+    /// Runs everything that is left; answers the first failure.
+    fn run_out(&mut self) -> Option<ItemError> {
+        let mut first = None;
+        while let Some(outcome) = self.next_outcome() {
+            let failure = match outcome {
+                Ok(value) => drop_caught(value).err().map(|it| self.drop_failure(it)),
+                Err(error) => (!error.is_stopped()).then_some(error),
+            };
+            first = first.or(failure);
+        }
+        first
+    }
+
+    fn drop_failure(&self, payload: PanicPayload) -> ItemError {
+        let cause = Cause::DropPanicked(payload);
+        ItemError::new(None, cause, self.site.clone())
+    }
+
+    /// Whether this is read or dropped by an item of the very call, which cannot wait for itself.
+    fn is_in_its_own_item(&self) -> bool {
+        matches!(&self.source, Source::Live(live) if live.call.is_mine())
+    }
+
+    /// Stops, and waits for the quiet.
+    fn halt(&mut self) {
+        self.touched = true;
+        if let Source::Live(live) = &mut self.source {
+            live.call.stop.stop();
+            live.call.wait_until_over();
+            // One by one: a destructor that panics must not keep the others from running.
+            while let Some(event) = live.intake.poll_all() {
+                drop_quietly(event);
+            }
+        }
+        drop_quietly(std::mem::replace(
+            &mut self.source,
+            Source::Finished(VecDeque::new()),
+        ));
+    }
+}
+
+impl<R> Live<R> {
+    /// The next outcome; `None` when the call is over.
+    fn next(&mut self) -> Option<Result<R, ItemError>> {
+        loop {
+            if let Some(turn) = self.turn() {
+                return Some(turn);
+            }
+            match self.event() {
+                Some(event) => {
+                    if let Some(outcome) = self.take(event) {
+                        return Some(outcome);
+                    }
+                }
+                None => return None,
+            }
+        }
+    }
+
+    /// What the order has ready.
+    fn turn(&mut self) -> Option<Result<R, ItemError>> {
+        loop {
+            match self.order.as_mut()?.next()? {
+                Turn::Value(value) => {
+                    self.consume();
+                    return Some(Ok(value));
+                }
+                Turn::Output(output) => return Some(Ok(self.hand_out(output))),
+                Turn::Failed(error) => {
+                    self.consume();
+                    return Some(Err(error));
+                }
+                Turn::Ended => self.consume(),
+            }
+        }
+    }
+
+    /// Takes an event in; answers what it means for the consumer right now.
+    fn take(&mut self, event: Event<R>) -> Option<Result<R, ItemError>> {
+        match (event, &mut self.order) {
+            (Event::Value(_, value), None) => {
+                self.consume();
+                Some(Ok(value))
+            }
+            (Event::Output(_, ahead, value), None) => {
+                Some(Ok(self.hand_out(Output { value, ahead })))
+            }
+            (Event::Ended(_), None) => {
+                self.consume();
+                None
+            }
+            (Event::Failed(_, error), None) => {
+                self.consume();
+                Some(Err(error))
+            }
+            (Event::Value(index, value), Some(order)) => {
+                order.value(index, value);
+                None
+            }
+            (Event::Output(index, ahead, value), Some(order)) => {
+                order.output(index, Output { value, ahead });
+                None
+            }
+            (Event::Ended(index), Some(order)) => {
+                order.ended(index);
+                None
+            }
+            (Event::Failed(index, error), Some(order)) => {
+                order.failed(index, error);
+                None
+            }
+        }
+    }
+
+    fn hand_out(&self, output: Output<R>) -> R {
+        let before = output.ahead.fetch_sub(1, Ordering::Release);
+        // An emitter that waits is woken when it has half its quota again, not for each place.
+        if before <= self.call.quota().div_ceil(2) || before == 1 {
+            self.call.to_emitters.notify_all();
+        }
+        output.value
+    }
+
+    /// Counts an item as consumed and tells the feeder: at once when each item counts, else when half the
+    /// window can be filled again.
+    fn consume(&mut self) {
+        self.consumed += 1;
+        if self.consumed - self.told >= self.lot {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        if self.told != self.consumed {
+            self.told = self.consumed;
+            self.call.set_consumed(self.consumed);
+            self.call.to_feeder.notify();
+            self.lot = if self.call.pace.is_urgent() {
+                1
+            } else {
+                self.call.window() / 2
+            };
+        }
+    }
+
+    /// The next event, waiting for it; `None` when the call is over.
+    fn event(&mut self) -> Option<Event<R>> {
+        if let Some(event) = self.intake.pop().or_else(|| self.intake.poll()) {
+            return Some(event);
+        }
+        self.tell();
+        assert!(
+            !self.call.is_mine(),
+            "an item of {} waits for the results of its own call, which cannot end before it",
+            self.call.site
+        );
+        let Self { call, intake, .. } = self;
+        let mut looks = 0;
+        call.to_consumer.wait(|| {
+            looks += 1;
+            // A mark that a hint came too early for is made up for after the first sleep.
+            let event = intake
+                .poll()
+                .or_else(|| (looks > 1).then(|| intake.poll_all())?);
+            if event.is_some() {
+                return Some(event);
+            }
+            // Over first, then once more into the lanes: nothing is put after the end.
+            call.is_over().then(|| intake.poll_all())
+        })
+    }
+}
+
+impl<R> Iterator for Results<R> {
+    type Item = R;
+
+    /// The next result, waiting for it. `None` when every item has ended and everything that the
+    /// call captured has been dropped.
+    ///
+    /// # Panics
+    /// Re-raises the panic of a failed item.
+    #[track_caller]
+    fn next(&mut self) -> Option<R> {
+        loop {
+            match self.next_outcome()? {
+                Ok(value) => return Some(value),
+                Err(error) if error.is_stopped() => {}
+                Err(error) => error.resume(),
+            }
+        }
+    }
+}
+
+impl<R> FusedIterator for Results<R> {}
+
+impl<R> Drop for Results<R> {
+    fn drop(&mut self) {
+        if self.touched || std::thread::panicking() || self.is_in_its_own_item() {
+            self.halt();
+        } else if let Some(failure) = self.run_out() {
+            failure.resume();
+        }
+    }
+}
+
+impl<R> fmt::Debug for Results<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Results");
+        match &self.source {
+            Source::Live(live) => out
+                .field("call", &self.site.to_string())
+                .field("throttle", &live.call.throttle)
+                .field("consumed", &live.consumed),
+            Source::Finished(left) => out.field("left", &left.len()),
+        };
+        out.finish_non_exhaustive()
+    }
+}
+
+/// The results of a call with failures as values: see [`Results::outcomes`].
+///
+/// Dropped part-way it stops the call; dropped untouched it runs every item to its end.
+pub struct Outcomes<R> {
+    results: Results<R>,
+}
+
+impl<R> Iterator for Outcomes<R> {
+    type Item = Result<R, ItemError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.results.next_outcome()
+    }
+}
+
+impl<R> FusedIterator for Outcomes<R> {}
+
+impl<R> Outcomes<R> {
+    /// The token that stops this call: see [`Results::stop_token`].
+    #[must_use]
+    pub fn stop_token(&self) -> StopToken {
+        self.results.stop_token()
+    }
+}
+
+impl<R> Drop for Outcomes<R> {
+    fn drop(&mut self) {
+        // Failures were asked for as values, so none is raised from here.
+        if !self.results.touched && !std::thread::panicking() {
+            drop(self.results.run_out());
+        }
+        self.results.halt();
+    }
+}
+
+impl<R> fmt::Debug for Outcomes<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Outcomes").field(&self.results).finish()
+    }
+}

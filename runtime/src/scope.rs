@@ -1,0 +1,162 @@
+//! Parallel calls that borrow: a scope that outlives none of what it lends.
+//!
+//! The shape is that of [`std::thread::scope`], on kept threads instead of new ones.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::foreach::executor::Executor;
+use crate::stop::StopToken;
+use crate::sync::{Condvar, Mutex};
+use crate::threads::{self, Task};
+
+/// A place for calls that borrow and still stream: `within = s` in
+/// [`foreach_parallel!`](crate::foreach_parallel). Made by [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    state: Arc<State>,
+    stop: StopToken,
+    // Invariant in both, so that neither can be shrunk to fit a shorter borrow.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// Counts the tasks that may still touch what is borrowed.
+#[derive(Default)]
+struct State {
+    running: Mutex<usize>,
+    quiet: Condvar,
+}
+
+/// Runs `body` with a [`Scope`] in which parallel calls may borrow everything that lives outside.
+///
+/// Streaming and borrowing at once needs it; to borrow without streaming, `&items` or `&name` in
+/// the call itself is shorter. At the end of `body` every call of the scope that is still running
+/// is stopped, and `scope` returns when nothing of them is left. To let one run to its end instead,
+/// read it to its end, or [`wait`](crate::Results::wait).
+///
+/// # Panics
+/// With the panic of `body`.
+///
+/// ```
+/// use runspace::foreach_parallel;
+///
+/// let words = vec!["some", "words", "here"];
+/// let total: usize = runspace::scope(|s| {
+///     foreach_parallel!(&words, within = s, throttle = 2, |word| word.len()).sum()
+/// });
+/// assert_eq!(total, 13);
+/// ```
+pub fn scope<'env, F, V>(body: F) -> V
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> V,
+{
+    let scope = Scope {
+        state: Arc::default(),
+        stop: StopToken::child_of_current(),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| body(&scope)));
+    scope.stop.stop();
+    scope.state.wait();
+    match result {
+        Ok(value) => value,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    pub(crate) fn executor(&'scope self) -> Scoped<'scope> {
+        Scoped {
+            state: Arc::clone(&self.state),
+            scope: PhantomData,
+        }
+    }
+
+    /// A token for one call of the scope: the scope's end stops it.
+    pub(crate) fn stop_token(&self) -> StopToken {
+        self.stop.child()
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// Runs tasks that borrow for `'scope` on the kept threads.
+pub(crate) struct Scoped<'scope> {
+    state: Arc<State>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+}
+
+impl<'scope> Executor<'scope> for Scoped<'scope> {
+    fn launch(&self, task: Box<dyn FnOnce() + Send + 'scope>) -> io::Result<()> {
+        // SAFETY: only the lifetime changes. The task, and all it holds, is gone before its
+        // `Running` is dropped (see `Lent`), and `scope` does not return before every `Running`
+        // is, neither by value nor by panic. Everything that lives for `'scope` outlives that:
+        // `'scope` is picked by `scope`'s own signature to last at least as long as its body's
+        // call, it is invariant, and nothing else makes a `Scope`.
+        let task = unsafe { std::mem::transmute::<Box<dyn FnOnce() + Send + 'scope>, Task>(task) };
+        let lent = Lent {
+            task,
+            running: Running::new(&self.state),
+        };
+        threads::spawn(Box::new(move || lent.run()))
+    }
+
+    fn may_leave_input_behind(&self) -> bool {
+        false
+    }
+}
+
+/// A task and the mark that it has not ended. Dropped without being run, the task goes first: fields
+/// are dropped in the order of their declaration.
+struct Lent {
+    task: Task,
+    running: Running,
+}
+
+impl Lent {
+    fn run(self) {
+        // A local is dropped after what it stands above, on a return as on a panic, and the call
+        // consumes the task: so the mark goes last.
+        let _running = self.running;
+        (self.task)();
+    }
+}
+
+/// Counts as running for as long as it lives.
+struct Running(Arc<State>);
+
+impl Running {
+    fn new(state: &Arc<State>) -> Self {
+        *state.running.lock() += 1;
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut running = self.0.running.lock();
+        *running -= 1;
+        if *running == 0 {
+            self.0.quiet.notify_all();
+        }
+    }
+}
+
+impl State {
+    fn wait(&self) {
+        let mut running = self.running.lock();
+        while *running > 0 {
+            running = self.quiet.wait(running);
+        }
+    }
+}

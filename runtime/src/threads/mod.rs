@@ -1,0 +1,149 @@
+//! Elastic threads: as many as there is work for, kept for a while and used again.
+//!
+//! A task never waits for another task's thread: if no kept thread is idle, one is started. How
+//! many tasks there are at once is for the callers to bound (the throttle); a body that blocks
+//! costs its own call a slot and others nothing. Starting on a kept thread costs a lock and a
+//! wake-up, a fraction of what a new thread costs.
+
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::drop_quietly;
+use crate::sync::{Condvar, Mutex};
+
+#[cfg(test)]
+mod tests;
+
+/// What a thread is given to run. Tasks catch their own panics.
+pub(crate) type Task = Box<dyn FnOnce() + Send>;
+
+/// How long a thread without work is kept.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// The kept threads.
+#[derive(Default)]
+pub(crate) struct Threads {
+    idle: Mutex<Vec<Arc<Slot>>>,
+}
+
+/// Where an idle thread waits for its next task.
+#[derive(Default)]
+struct Slot {
+    task: Mutex<Option<Task>>,
+    given: Condvar,
+}
+
+/// The threads of this process.
+#[cfg(not(loom))]
+pub(crate) fn spawn(task: Task) -> io::Result<()> {
+    static THREADS: std::sync::OnceLock<Arc<Threads>> = std::sync::OnceLock::new();
+    THREADS.get_or_init(Arc::default).spawn(task)
+}
+
+#[cfg(loom)]
+pub(crate) fn spawn(task: Task) -> io::Result<()> {
+    loom::thread::spawn(task);
+    Ok(())
+}
+
+impl Threads {
+    /// Runs `task` on an idle thread, the one used last so that the others can go; on a new thread
+    /// if all are busy.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub(crate) fn spawn(self: &Arc<Self>, task: Task) -> io::Result<()> {
+        let slot = self.idle.lock().pop();
+        match slot {
+            Some(slot) => {
+                slot.give(task);
+                Ok(())
+            }
+            None => self.start(task),
+        }
+    }
+
+    fn start(self: &Arc<Self>, task: Task) -> io::Result<()> {
+        let threads = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("runspace".to_owned())
+            .spawn(move || threads.serve(task))
+            .map(drop)
+    }
+
+    /// The life of a thread: a task, then whatever comes within [`KEEP`] of the last.
+    fn serve(&self, first: Task) {
+        let slot = Arc::new(Slot::default());
+        let mut task = first;
+        loop {
+            run(task);
+            self.idle.lock().push(Arc::clone(&slot));
+            match self.next(&slot) {
+                Some(next) => task = next,
+                None => return,
+            }
+        }
+    }
+
+    fn next(&self, slot: &Arc<Slot>) -> Option<Task> {
+        if let Some(task) = slot.take(Some(KEEP)) {
+            return Some(task);
+        }
+        let mut idle = self.idle.lock();
+        let place = idle.iter().position(|it| Arc::ptr_eq(it, slot));
+        match place {
+            Some(place) => {
+                idle.remove(place);
+                None
+            }
+            // Someone has taken the slot to give it a task just as the time ran out.
+            None => {
+                drop(idle);
+                slot.take(None)
+            }
+        }
+    }
+
+    /// How many threads wait for a task.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.lock().len()
+    }
+}
+
+impl Slot {
+    fn give(&self, task: Task) {
+        *self.task.lock() = Some(task);
+        self.given.notify_one();
+    }
+
+    fn take(&self, limit: Option<Duration>) -> Option<Task> {
+        let mut task = self.task.lock();
+        loop {
+            if task.is_some() {
+                return task.take();
+            }
+            match limit {
+                None => task = self.given.wait(task),
+                Some(limit) => {
+                    let late;
+                    (task, late) = self.given.wait_timeout(task, limit);
+                    if late {
+                        return task.take();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A task that lets a panic out would end the thread that other tasks count on.
+fn run(task: Task) {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(task));
+    if let Err(payload) = caught {
+        let payload: Box<dyn Any + Send> = payload;
+        drop_quietly(payload);
+    }
+}
