@@ -1,0 +1,345 @@
+//! The part of a job that does not depend on the type of its outputs: what it is called, what has
+//! become of it, and who has to hear of it.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::SystemTime;
+
+use super::backend::{Backend, SuspendError};
+use super::error::{JobError, JobErrorKind};
+use super::globals::global;
+use super::location::JobLocation;
+use super::queue::JobQueue;
+use super::record::{Level, Record};
+use super::run;
+use super::signal::Signal;
+use super::state::JobState;
+use super::table;
+use crate::context::{Context, CurrentJob};
+use crate::error::PanicPayload;
+use crate::stop::{OnStop, StopToken};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What a job runs. It delivers its outputs itself; it owns what the job captured.
+pub(super) type Body = Box<dyn FnOnce(&Arc<Core>) + Send>;
+
+/// What became of a job.
+pub(super) type End = Result<(), JobErrorKind>;
+
+/// What a job is made of.
+pub(super) struct Origin {
+    pub(super) name: Option<Arc<str>>,
+    pub(super) source: &'static Location<'static>,
+    /// The macro that started it.
+    pub(super) command: &'static str,
+    pub(super) stop: StopToken,
+    pub(super) queue: Option<JobQueue>,
+    pub(super) backend: Box<dyn Backend>,
+}
+
+/// A job without its outputs.
+pub struct Core {
+    id: u64,
+    name: Arc<str>,
+    source: &'static Location<'static>,
+    command: &'static str,
+    stop: StopToken,
+    queue: Option<JobQueue>,
+    backend: Box<dyn Backend>,
+    /// How many outputs there are to receive, for those who do not know their type.
+    unread: AtomicUsize,
+    body: Mutex<Option<Body>>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    phase: Phase,
+    started: Option<SystemTime>,
+    finished: Option<SystemTime>,
+    thread: Option<ThreadId>,
+    /// No one holds the job any more: it leaves the table when it ends.
+    detached: bool,
+    failure: Option<JobErrorKind>,
+    records: Vec<Record>,
+    watchers: Vec<Arc<Signal>>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Phase {
+    #[default]
+    Queued,
+    Running,
+    Suspended,
+    Finished(JobState),
+}
+
+global! {
+    static LAST_ID: AtomicU64 = AtomicU64::new(0);
+}
+
+impl Core {
+    /// A job that has not started, listed in the table.
+    pub(super) fn new(origin: Origin, body: Option<Body>) -> Arc<Self> {
+        let id = LAST_ID.fetch_add(1, Ordering::Relaxed) + 1;
+        let core = Arc::new(Self {
+            id,
+            name: origin.name.unwrap_or_else(|| format!("Job{id}").into()),
+            source: origin.source,
+            command: origin.command,
+            stop: origin.stop,
+            queue: origin.queue,
+            backend: origin.backend,
+            unread: AtomicUsize::new(0),
+            body: Mutex::new(body),
+            progress: Mutex::new(Progress::default()),
+        });
+        table::insert(&core);
+        core
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) fn queue(&self) -> Option<&JobQueue> {
+        self.queue.as_ref()
+    }
+
+    pub(super) fn stop_token(&self) -> &StopToken {
+        &self.stop
+    }
+
+    pub(super) fn location(&self) -> JobLocation {
+        JobLocation::new(self.source, self.progress.lock().thread)
+    }
+
+    /// What the table shows as the command: bodies are never turned into text, so their place has
+    /// to do.
+    pub(super) fn command(&self) -> String {
+        format!("{} at {}:{}", self.command, self.source.file(), self.source.line())
+    }
+
+    pub(super) fn started(&self) -> Option<SystemTime> {
+        self.progress.lock().started
+    }
+
+    pub(super) fn finished(&self) -> Option<SystemTime> {
+        self.progress.lock().finished
+    }
+
+    pub(super) fn state(&self) -> JobState {
+        let phase = self.progress.lock().phase;
+        match phase {
+            Phase::Finished(state) => state,
+            _ if self.stop.is_stopping() => JobState::Stopping,
+            Phase::Queued => JobState::NotStarted,
+            Phase::Running => JobState::Running,
+            Phase::Suspended => JobState::Suspended,
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.progress.lock().phase, Phase::Finished(_))
+    }
+
+    pub(super) fn has_more_data(&self) -> bool {
+        self.unread.load(Ordering::SeqCst) > 0
+    }
+
+    /// Said by whoever changes the outputs, before anyone can see the change.
+    pub(super) fn set_unread(&self, count: usize) {
+        self.unread.store(count, Ordering::SeqCst);
+    }
+
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.progress.lock().records.clone()
+    }
+
+    pub(super) fn record(&self, level: Level, text: String) {
+        let record = Record::now(level, text);
+        self.progress.lock().records.push(record);
+    }
+
+    pub(super) fn take_body(&self) -> Option<Body> {
+        self.body.lock().take()
+    }
+
+    /// The surroundings of the code that runs for this job.
+    pub(super) fn context(self: &Arc<Self>) -> Context {
+        Context {
+            stop: Some(self.stop.clone()),
+            job: Some(Arc::new(Current(Arc::clone(self)))),
+            call: 0,
+        }
+    }
+
+    /// The job that code in `context` runs for.
+    pub(super) fn current(context: &Context) -> Option<Arc<Self>> {
+        let job = context.job.as_ref()?;
+        let current = job.as_any().downcast_ref::<Current>()?;
+        Some(Arc::clone(&current.0))
+    }
+}
+
+// What happens to a job, in the order of its life.
+impl Core {
+    /// The job runs from now on, on `thread` if it is one.
+    pub(super) fn begin(&self, thread: Option<ThreadId>) {
+        let mut progress = self.progress.lock();
+        progress.phase = Phase::Running;
+        progress.started = Some(SystemTime::now());
+        progress.thread = thread;
+    }
+
+    /// Asks the job to stop; one that has not started never does.
+    pub(super) fn stop(&self) {
+        if self.is_finished() {
+            return;
+        }
+        self.stop.stop();
+        self.backend.stop();
+        self.cancel();
+    }
+
+    /// Ends a job that waits in its queue. Whoever takes a job out of its queue decides what
+    /// becomes of it, so this cannot meet a start half-way.
+    pub(super) fn cancel(&self) {
+        let queue = self.queue.as_ref();
+        if let Some(core) = queue.and_then(|queue| queue.cancel(self.id)) {
+            let end = run::discard(&core, JobErrorKind::Stopped);
+            core.finish(end);
+        }
+    }
+
+    pub(super) fn suspend(&self) -> Result<(), SuspendError> {
+        self.backend.suspend()?;
+        self.switch(Phase::Running, Phase::Suspended);
+        Ok(())
+    }
+
+    pub(super) fn resume(&self) -> Result<(), SuspendError> {
+        self.backend.resume()?;
+        self.switch(Phase::Suspended, Phase::Running);
+        Ok(())
+    }
+
+    fn switch(&self, from: Phase, to: Phase) {
+        let mut progress = self.progress.lock();
+        if progress.phase == from {
+            progress.phase = to;
+        }
+    }
+
+    /// The job has ended: all it owned is dropped, and its place is free. Only the first word counts.
+    pub(super) fn finish(&self, end: End) {
+        let state = match &end {
+            Ok(()) => JobState::Completed,
+            Err(JobErrorKind::Stopped) => JobState::Stopped,
+            Err(_) => JobState::Failed,
+        };
+        let record = match &end {
+            Err(kind) if state == JobState::Failed => {
+                Some(Record::now(Level::Error, kind.to_string()))
+            }
+            _ => None,
+        };
+        let mut progress = self.progress.lock();
+        if matches!(progress.phase, Phase::Finished(_)) {
+            drop(progress); // before `end`, which may run code of the user's when it goes
+            return;
+        }
+        if progress.detached {
+            table::remove(self.id);
+        }
+        progress.records.extend(record);
+        progress.failure = end.err();
+        progress.finished = Some(SystemTime::now());
+        progress.phase = Phase::Finished(state);
+        progress.watchers.iter().for_each(|it| it.raise());
+    }
+
+    /// No one holds the job any more. It runs on and leaves the table when it ends.
+    pub(super) fn detach(&self) {
+        let mut progress = self.progress.lock();
+        progress.detached = true;
+        if matches!(progress.phase, Phase::Finished(_)) {
+            table::remove(self.id);
+        }
+    }
+
+    /// Why the job has no value, if it failed or was stopped. A panic's payload is handed out once;
+    /// who asks later gets its message.
+    pub(super) fn take_failure(&self) -> Option<JobErrorKind> {
+        use JobErrorKind::{Deadlock, DropPanicked, Item, NoOutput, NoThread, Panicked, Stopped};
+        let mut progress = self.progress.lock();
+        let taken = progress.failure.take()?;
+        let message = |payload: &PanicPayload| PanicPayload::new(Box::new(payload.message().to_owned()));
+        progress.failure = Some(match &taken {
+            Panicked(payload) => Panicked(message(payload)),
+            DropPanicked(payload) => DropPanicked(message(payload)),
+            Item(error) => Panicked(PanicPayload::new(Box::new(error.to_string()))),
+            NoThread(error) => NoThread(std::io::Error::new(error.kind(), error.to_string())),
+            Deadlock(text) => Deadlock(text.clone()),
+            Stopped => Stopped,
+            NoOutput => NoOutput,
+        });
+        Some(taken)
+    }
+
+    pub(super) fn error(&self, kind: JobErrorKind) -> JobError {
+        JobError::new(self.id, Arc::clone(&self.name), self.location(), kind)
+    }
+}
+
+// Those who have to hear of it.
+impl Core {
+    /// Raises `signal` at each output from now on and at the end.
+    pub(super) fn watch(&self, signal: &Arc<Signal>) {
+        self.progress.lock().watchers.push(Arc::clone(signal));
+    }
+
+    pub(super) fn unwatch(&self, signal: &Arc<Signal>) {
+        let mut progress = self.progress.lock();
+        progress.watchers.retain(|it| !Arc::ptr_eq(it, signal));
+    }
+
+    /// There is something new to receive.
+    pub(super) fn notify(&self) {
+        self.progress.lock().watchers.iter().for_each(|it| it.raise());
+    }
+}
+
+/// A job that its parent's stop has to reach in the queue; a running one looks at its token.
+impl OnStop for Core {
+    fn on_stop(&self) {
+        self.cancel();
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A job in the context of the code that runs for it.
+struct Current(Arc<Core>);
+
+impl CurrentJob for Current {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

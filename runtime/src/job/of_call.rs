@@ -1,0 +1,77 @@
+//! A parallel call that goes on as a job.
+
+use std::sync::Arc;
+
+use super::error::JobErrorKind;
+use super::feed::{Feeder, fed};
+use super::handle::Job;
+use super::record::Level;
+use crate::error::ItemError;
+use crate::foreach::Results;
+use crate::sync::Mutex;
+use crate::threads;
+
+impl<R: Send + 'static> Results<R> {
+    /// Lets the call go on in the background, as a job in the table, and answers its handle:
+    /// PowerShell's `ForEach-Object -Parallel -AsJob`.
+    ///
+    /// The job keeps the results until they are received, so they are no longer bounded by the call's
+    /// `buffer`. An item that fails leaves an error among the job's records and fails the job, with the
+    /// first failure, after all items have run. Stopping the job stops the call. It stands in no
+    /// queue: what limits it is its own `throttle`.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let job = foreach_parallel!(1..=3, throttle = 2, ordered = true, |n: u32| n * n).into_job();
+    /// job.wait();
+    /// assert_eq!(job.receive(), [1, 4, 9]);
+    /// ```
+    #[must_use = "a job runs on when its handle is dropped, but nobody can receive its results"]
+    pub fn into_job(self) -> Job<R> {
+        let site = self.site().clone();
+        let stop = self.stop_token();
+        let (job, feeder) = fed(site.name, site.location, "foreach_parallel!", stop.clone());
+        let feeder = Hand::new(feeder);
+        let pump = feeder.share();
+        if let Err(error) = threads::spawn(Box::new(move || pump.run(self))) {
+            // The spawn has dropped the results, and with them the call is over.
+            stop.stop();
+            feeder.take().finish(Err(JobErrorKind::NoThread(error)));
+        }
+        job
+    }
+}
+
+/// The feeder, within reach of whoever ends up using it: the pump, or who could not start it.
+struct Hand<R>(Arc<Mutex<Option<Feeder<R>>>>);
+
+impl<R> Hand<R> {
+    fn new(feeder: Feeder<R>) -> Self {
+        Self(Arc::new(Mutex::new(Some(feeder))))
+    }
+
+    fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    fn take(&self) -> Feeder<R> {
+        self.0.lock().take().expect("taken by one side only")
+    }
+
+    fn run(self, results: Results<R>) {
+        let feeder = self.take();
+        let mut first: Option<ItemError> = None;
+        for outcome in results.outcomes() {
+            match outcome {
+                Ok(value) => feeder.output(value),
+                Err(error) if error.is_stopped() => {}
+                Err(error) => {
+                    feeder.record(Level::Error, error.to_string());
+                    first = first.or(Some(error));
+                }
+            }
+        }
+        feeder.finish(first.map_or(Ok(()), |error| Err(JobErrorKind::Item(error))));
+    }
+}

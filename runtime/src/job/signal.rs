@@ -1,0 +1,60 @@
+//! What a waiting thread sleeps on, and how long it may.
+
+use std::time::{Duration, Instant};
+
+use crate::sync::{Condvar, Mutex};
+
+/// Wakes one waiting thread. It may be raised for nothing: the thread looks again.
+#[derive(Debug, Default)]
+pub(super) struct Signal {
+    raised: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Signal {
+    pub(super) fn raise(&self) {
+        *self.raised.lock() = true;
+        self.woken.notify_all();
+    }
+
+    /// Sleeps until the signal is raised, and lowers it; false if the limit came first.
+    pub(super) fn sleep(&self, limit: Limit) -> bool {
+        let mut raised = self.raised.lock();
+        while !std::mem::take(&mut *raised) {
+            raised = match limit.left() {
+                None => self.woken.wait(raised),
+                Some(Duration::ZERO) => return false,
+                Some(left) => self.woken.wait_timeout(raised, left).0,
+            };
+        }
+        true
+    }
+}
+
+/// How long a wait may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Limit {
+    /// Until what is waited for ends.
+    None,
+    /// Until then at the latest; `None` for a time too far away for the clock.
+    At(Option<Instant>),
+}
+
+impl Limit {
+    pub(super) fn after(span: Duration) -> Self {
+        Self::At(Instant::now().checked_add(span))
+    }
+
+    /// Whether the wait ends by itself.
+    pub(super) fn is_some(self) -> bool {
+        matches!(self, Self::At(_))
+    }
+
+    /// What is left of the time, `None` for no end.
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::None | Self::At(None) => None,
+            Self::At(Some(end)) => Some(end.saturating_duration_since(Instant::now())),
+        }
+    }
+}
