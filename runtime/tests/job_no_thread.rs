@@ -1,0 +1,70 @@
+//! When the system gives no thread, the jobs that got none fail at once and say so.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+use runspace::{Job, JobErrorKind, JobQueue, JobState, start_thread_job};
+use support::within;
+
+/// The test runs in a process that has address space for a few thread stacks only.
+#[test]
+fn jobs_without_a_thread_fail_and_the_others_run() {
+    if std::env::var_os("FEW_THREADS").is_none() {
+        let status = Command::new("sh")
+            .args(["-c", "ulimit -v 3000000; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "jobs_without_a_thread_fail_and_the_others_run",
+                "--nocapture",
+            ])
+            .env("FEW_THREADS", "1")
+            .env("RUST_MIN_STACK", (256usize << 20).to_string())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    within(120, few_threads);
+}
+
+fn few_threads() {
+    let queue = JobQueue::new(50);
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let held: Vec<Job<()>> = (0..60)
+        .map(|_| {
+            start_thread_job!(queue = &queue, using(wait.clone()), {
+                let _ = wait.lock().unwrap().recv();
+            })
+        })
+        .collect();
+    let (failed, running): (Vec<_>, Vec<_>) = held
+        .into_iter()
+        .partition(|it| it.state() == JobState::Failed);
+    assert!(!failed.is_empty(), "there was a thread for each");
+    assert!(!running.is_empty(), "there was no thread at all");
+    for job in failed {
+        let error = job.join().unwrap_err();
+        assert!(matches!(error.kind(), JobErrorKind::NoThread(_)), "{error}");
+        assert!(error.to_string().contains("no thread"), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+    // A job that waits for one that gets no thread is told, and goes on.
+    let narrow = JobQueue::new(1);
+    drop(go);
+    for job in running {
+        assert_eq!(job.wait(), JobState::Completed);
+    }
+    let inner = narrow.clone();
+    let outer = start_thread_job!(queue = &narrow, using(inner), {
+        start_thread_job!(queue = &inner, { 1 }).join().unwrap() + 1
+    });
+    assert_eq!(outer.join().unwrap(), 2);
+    assert_eq!((queue.running(), queue.queued()), (0, 0));
+}
