@@ -1,0 +1,6 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    foreach_parallel!(0..3, |n: usize| { n. });
+    let still_checked: String = 1;
+}

@@ -1,0 +1,7 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    let text = String::from("a");
+    foreach_parallel!(0..3, using(clone text), |n: usize| text.len() + n);
+    drop(text);
+}

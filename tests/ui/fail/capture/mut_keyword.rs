@@ -1,0 +1,6 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    let list = vec![1];
+    foreach_parallel!(0..3, using(mut list), |n| list.push(n));
+}

@@ -1,0 +1,9 @@
+use runspace::start_thread_job;
+
+fn main() {
+    let list = vec![1];
+    let _ = start_thread_job!(using(mut list), {
+        list.push(2);
+        list
+    });
+}

@@ -1,0 +1,6 @@
+use runspace::start_thread_job;
+
+fn main() {
+    let a = 1;
+    let _ = start_thread_job!(using(a) { a + 1 });
+}
