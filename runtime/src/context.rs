@@ -20,6 +20,9 @@ pub(crate) struct Context {
     pub(crate) job: Option<Arc<dyn CurrentJob>>,
     /// Identity of the parallel call this thread works for; 0 for none.
     pub(crate) call: usize,
+    /// Set while a consumer runs a worker of the call it reads: nobody else will make room for what
+    /// that worker emits.
+    pub(crate) is_consumer: bool,
 }
 
 thread_local! {
@@ -52,6 +55,12 @@ pub(crate) fn current_stop_is_set() -> bool {
 
 pub(crate) fn current_call() -> usize {
     CURRENT.try_with(|it| it.borrow().call).unwrap_or(0)
+}
+
+pub(crate) fn is_consumer() -> bool {
+    CURRENT
+        .try_with(|it| it.borrow().is_consumer)
+        .unwrap_or(false)
 }
 
 /// Makes `context` this thread's until the guard is dropped.

@@ -42,6 +42,8 @@ mod context;
 mod error;
 mod foreach;
 mod job;
+#[cfg(feature = "rayon")]
+mod on_rayon;
 mod scope;
 mod stop;
 mod sync;
@@ -65,6 +67,8 @@ pub mod __private {
     }
 
     pub use crate::capture::{borrow, capture, capture_within, send};
-    pub use crate::foreach::{Options, Worker, foreach, foreach_borrowed, foreach_within};
+    pub use crate::foreach::{Options, Place, Worker, foreach, foreach_borrowed, foreach_within};
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
+    #[cfg(feature = "rayon")]
+    pub use crate::on_rayon::{on_rayon, on_rayon_pool};
 }

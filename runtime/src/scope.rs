@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use crate::foreach::executor::Executor;
+use crate::foreach::executor::{Desk, Executor, Target};
 use crate::stop::StopToken;
 use crate::sync::{Condvar, Mutex};
 use crate::threads::{self, Task};
@@ -71,9 +71,10 @@ where
 }
 
 impl<'scope> Scope<'scope, '_> {
-    pub(crate) fn executor(&'scope self) -> Scoped<'scope> {
+    pub(crate) fn executor(&'scope self, target: &Arc<dyn Target>) -> Scoped<'scope> {
         Scoped {
             state: Arc::clone(&self.state),
+            target: Arc::clone(target),
             scope: PhantomData,
         }
     }
@@ -90,14 +91,16 @@ impl fmt::Debug for Scope<'_, '_> {
     }
 }
 
-/// Runs tasks that borrow for `'scope` on the kept threads.
+/// Runs tasks that borrow for `'scope`.
 pub(crate) struct Scoped<'scope> {
     state: Arc<State>,
+    target: Arc<dyn Target>,
     scope: PhantomData<&'scope mut &'scope ()>,
 }
 
-impl<'scope> Executor<'scope> for Scoped<'scope> {
-    fn launch(&self, task: Box<dyn FnOnce() + Send + 'scope>) -> io::Result<()> {
+impl<'scope> Scoped<'scope> {
+    /// A task that the scope waits for, and that may therefore be called free of borrows.
+    fn lend(&self, task: Box<dyn FnOnce() + Send + 'scope>) -> Task {
         // SAFETY: only the lifetime changes. The task, and all it holds, is gone before its
         // `Running` is dropped (see `Lent`), and `scope` does not return before every `Running`
         // is, neither by value nor by panic. Everything that lives for `'scope` outlives that:
@@ -108,7 +111,17 @@ impl<'scope> Executor<'scope> for Scoped<'scope> {
             task,
             running: Running::new(&self.state),
         };
-        threads::spawn(Box::new(move || lent.run()))
+        Box::new(move || lent.run())
+    }
+}
+
+impl<'scope> Executor<'scope> for Scoped<'scope> {
+    fn launch(&self, task: Box<dyn FnOnce() + Send + 'scope>, desk: &Arc<Desk>) -> io::Result<()> {
+        self.target.spawn(self.lend(task), desk)
+    }
+
+    fn launch_feeder(&self, task: Box<dyn FnOnce() + Send + 'scope>) -> io::Result<()> {
+        threads::spawn(self.lend(task))
     }
 
     fn may_leave_input_behind(&self) -> bool {

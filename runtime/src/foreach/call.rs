@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::executor::{Desk, Target};
 use super::options::Options;
 use super::pace::Pace;
 use super::signal::Signal;
@@ -19,6 +20,8 @@ const INPUT_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Call {
     pub(crate) site: CallSite,
     pub(crate) throttle: usize,
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) desk: Arc<Desk>,
     buffer: Option<usize>,
     pub(crate) stop: StopToken,
     pub(crate) pace: Pace,
@@ -51,7 +54,9 @@ impl Call {
     ) -> Arc<Self> {
         let call = Arc::new(Self {
             site,
-            throttle: options.throttle,
+            throttle: options.effective_throttle(),
+            target: Arc::clone(&options.target),
+            desk: Arc::default(),
             buffer: options.buffer,
             stop,
             pace: Pace::new(),
@@ -83,7 +88,18 @@ impl Call {
             stop: Some(self.stop.clone()),
             call: self.id(),
             job: self.context.job.clone(),
+            is_consumer: context::is_consumer(),
         })
+    }
+
+    /// How many items a worker may take at once. On shared threads one: there may be no other worker
+    /// about to take what is behind an item that takes long.
+    pub(crate) fn batch(&self) -> usize {
+        if self.target.is_shared() {
+            1
+        } else {
+            self.pace.batch()
+        }
     }
 
     /// The most items that may be taken from the input and not yet consumed.
@@ -92,6 +108,20 @@ impl Call {
             .buffer
             .unwrap_or_else(|| self.pace.buffer(self.throttle));
         (self.throttle as u64).saturating_add(buffer as u64)
+    }
+
+    /// Runs a worker of this call on the consumer's thread, for one batch. Where the
+    /// consumer waits on a thread that its workers need, they could wait for each other otherwise;
+    /// and running only its own call's items, it meets no lock that it holds itself.
+    pub(crate) fn help(&self) {
+        let Some(task) = self.desk.take() else {
+            return;
+        };
+        let _entered = context::enter(Context {
+            is_consumer: true,
+            ..context::current()
+        });
+        task();
     }
 
     /// How many more items may be taken after `taken`.
@@ -212,5 +242,6 @@ impl OnStop for Call {
         self.to_workers.notify_all();
         self.to_emitters.notify_all();
         self.to_consumer.notify_all();
+        self.desk.clear();
     }
 }

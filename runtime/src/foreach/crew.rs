@@ -20,10 +20,10 @@ pub(crate) struct Crew<'a, T, R, W> {
     outlet: Arc<Outlet<R>>,
     body: W,
     executor: Box<dyn Executor<'a> + 'a>,
-    /// Workers launched so far, never more than the throttle.
+    /// Workers that there are, begun or not: never more than the throttle.
     launched: AtomicUsize,
-    /// Workers that have begun.
-    started: AtomicUsize,
+    /// Those of them that have not begun.
+    under_way: AtomicUsize,
 }
 
 impl<'a, T, R, W> Crew<'a, T, R, W>
@@ -51,7 +51,7 @@ where
             body,
             executor,
             launched: AtomicUsize::new(0),
-            started: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
         });
         // This thread counts as well while it holds the crew: it may be the last to let go.
         crew.call.join_crew();
@@ -59,7 +59,7 @@ where
         let member = Arc::clone(&crew);
         let launched = crew
             .executor
-            .launch(Box::new(move || member.serve_as_feeder(feeder)));
+            .launch_feeder(Box::new(move || member.serve_as_feeder(feeder)));
         if let Err(error) = launched {
             crew.call.fail(None, Cause::NoThread(error));
             crew.call.leave_crew();
@@ -72,34 +72,38 @@ where
     /// No more are under way at a time than have begun: cheap items are done by the first few
     /// before the others are up, costly ones get all their threads in a few doublings.
     pub(crate) fn recruit(self: &Arc<Self>) {
+        // Three things are ordered by this fence and those of the workers: who leaves a new item to
+        // a worker that is under way has pushed it before looking at the count, and a worker that
+        // begins, or goes for want of items, looks at the queue after it has changed the count.
+        fence(Ordering::SeqCst);
         let launched = self.launched.load(Ordering::Relaxed);
         if launched >= self.call.throttle || self.call.to_workers.has_sleeper() {
             return;
         }
-        // A worker that begins looks at the queue after it has counted itself; whoever leaves a new
-        // item to it has pushed before looking at the count.
-        fence(Ordering::SeqCst);
-        let started = self.started.load(Ordering::Relaxed);
-        if launched - started.min(launched) <= started {
+        let under_way = self.under_way.load(Ordering::Relaxed);
+        if under_way <= launched.saturating_sub(under_way) && self.reserve() {
             self.launch();
         }
     }
 
+    /// Launches a worker on a place that is reserved.
     fn launch(self: &Arc<Self>) {
-        if !self.reserve() {
-            return;
-        }
         self.call.join_crew();
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         let member = Arc::clone(self);
-        let launched = self
-            .executor
-            .launch(Box::new(move || member.serve_as_worker()));
-        if let Err(error) = launched {
+        let task = Box::new(move || member.serve_as_worker());
+        if let Err(error) = self.executor.launch(task, &self.call.desk) {
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
             // The workers that there are will do; with none the call cannot go on.
             if self.launched.swap(self.call.throttle, Ordering::Relaxed) == 1 {
                 self.call.fail(None, Cause::NoThread(error));
             }
             self.call.leave_crew();
+        } else if self.call.target.is_shared() {
+            if self.call.stop.is_stopping() {
+                self.call.desk.clear();
+            }
+            self.call.to_consumer.notify();
         }
     }
 
@@ -119,6 +123,8 @@ where
         if self.call.stop.is_stopping() {
             // What nobody takes any more is ended, which is no running of items.
             self.worker().retire(Ok(()));
+        } else if self.call.target.is_shared() {
+            self.recruit_if_waiting(0);
         } else if self.pool.waiting() > 0 && self.reserve() {
             self.work();
         }
@@ -128,9 +134,19 @@ where
 
     fn serve_as_worker(self: Arc<Self>) {
         let entered = self.call.enter();
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.recruit_if_waiting(1);
         self.work();
         drop(entered);
         self.leave();
+    }
+
+    /// Launches a worker if more than `mine` items wait.
+    fn recruit_if_waiting(self: &Arc<Self>, mine: usize) {
+        if self.pool.waiting() > mine {
+            self.recruit();
+        }
     }
 
     fn worker(&self) -> Worker<T, R> {
@@ -139,18 +155,25 @@ where
     }
 
     fn work(self: &Arc<Self>) {
-        self.started.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
         let mut worker = self.worker();
-        if self.pool.waiting() > 1 {
-            self.recruit();
-        }
         let ended = if worker.has_work() {
             catch_unwind(AssertUnwindSafe(|| (self.body)(&mut worker)))
         } else {
             Ok(())
         };
         worker.retire(ended);
+        if self.call.target.is_shared() {
+            self.give_place_back();
+        }
+    }
+
+    /// A worker goes that may have to come again.
+    fn give_place_back(self: &Arc<Self>) {
+        self.launched.fetch_sub(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !self.call.stop.is_stopping() {
+            self.recruit_if_waiting(0);
+        }
     }
 
     /// Lets go of the captured values, then of the call: in this order, so that a call that is over

@@ -1,24 +1,115 @@
 //! Where the workers of a call run.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-use crate::threads;
+use crate::sync::Mutex;
+use crate::threads::{self, Task};
 
-/// Something that runs tasks, each on its own, none waiting for another to end.
+/// A kind of place that runs the workers of calls.
+pub(crate) trait Target: Send + Sync + fmt::Debug {
+    /// Starts `task`, on its own: it need not end before another that is started here. If that may
+    /// take a while because others run there, the task waits on `desk`.
+    fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()>;
+
+    /// The throttle of a call that sets none.
+    fn size(&self) -> usize;
+
+    /// Whether the threads are somebody else's: a worker then leaves when there is nothing to do,
+    /// instead of sleeping, and is launched again.
+    fn is_shared(&self) -> bool;
+
+    /// Whether this thread is one of those that workers run on. Waiting on it could be waiting for
+    /// itself: it runs the workers of the call it waits for meanwhile, and nothing else.
+    fn is_here(&self) -> bool {
+        false
+    }
+}
+
+/// The kept threads of this process.
+#[derive(Debug)]
+pub(crate) struct Elastic;
+
+impl Target for Elastic {
+    fn spawn(&self, task: Task, _: &Arc<Desk>) -> io::Result<()> {
+        threads::spawn(task)
+    }
+
+    fn size(&self) -> usize {
+        super::DEFAULT_THROTTLE
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// Workers that are launched and not yet begun. Whoever comes first takes one: a thread of the
+/// target, or the consumer, if it waits on such a thread.
+#[derive(Default)]
+pub(crate) struct Desk {
+    tasks: Mutex<Vec<Task>>,
+}
+
+impl Desk {
+    pub(crate) fn put(&self, task: Task) {
+        self.tasks.lock().push(task);
+    }
+
+    pub(crate) fn has_some(&self) -> bool {
+        !self.tasks.lock().is_empty()
+    }
+
+    pub(crate) fn take(&self) -> Option<Task> {
+        self.tasks.lock().pop()
+    }
+
+    /// Runs a task, if nobody has taken it.
+    pub(crate) fn run_one(&self) {
+        if let Some(task) = self.take() {
+            task();
+        }
+    }
+
+    /// After a stop: no thread of the target needs to come for what only has to be let go.
+    pub(crate) fn clear(&self) {
+        while let Some(task) = self.take() {
+            // With no thread to be had, dropping the task lets go of everything as well.
+            let _ = threads::spawn(task);
+        }
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.tasks.lock().len();
+        f.debug_struct("Desk").field("tasks", &count).finish()
+    }
+}
+
+/// Starts tasks that may borrow for `'a`.
 pub(crate) trait Executor<'a>: Send + Sync {
-    /// Starts `task`, soon and beside what runs already.
-    fn launch(&self, task: Box<dyn FnOnce() + Send + 'a>) -> io::Result<()>;
+    /// Starts a worker.
+    fn launch(&self, task: Box<dyn FnOnce() + Send + 'a>, desk: &Arc<Desk>) -> io::Result<()>;
+
+    /// Starts a feeder: on a kept thread wherever the workers run, for an input may block.
+    fn launch_feeder(&self, task: Box<dyn FnOnce() + Send + 'a>) -> io::Result<()>;
 
     /// Whether a thread that hangs in the user's input may be left behind when a call is stopped.
     /// Only where nothing borrowed can be reached from it.
     fn may_leave_input_behind(&self) -> bool;
 }
 
-/// The kept threads of this process.
-pub(crate) struct Elastic;
+/// Runs what borrows nothing on a target.
+pub(crate) struct Direct(pub(crate) Arc<dyn Target>);
 
-impl Executor<'static> for Elastic {
-    fn launch(&self, task: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+impl Executor<'static> for Direct {
+    fn launch(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
+        self.0.spawn(task, desk)
+    }
+
+    fn launch_feeder(&self, task: Task) -> io::Result<()> {
         threads::spawn(task)
     }
 

@@ -101,7 +101,7 @@ impl<I: Iterator> Feeder<I> {
             self.queue.push((self.taken, item));
             self.taken += 1;
             if self.input.size_hint().1 == Some(0) {
-                return Round::Ended; // the feeder itself is at hand for this item
+                return Round::Ended; // the feeder itself sees to the last item
             }
             crew.recruit();
             self.rouse();

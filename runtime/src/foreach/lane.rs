@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::call::Call;
+use crate::context;
 use crate::error::ItemError;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
@@ -133,6 +134,7 @@ impl<R> Lane<R> {
             let stopping = self.call.stop.is_stopping();
             (stopping || self.ahead.load(Ordering::Acquire) < quota).then_some(stopping)
         };
+        let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
         let stopping = may_go().unwrap_or_else(|| self.call.to_emitters.wait(may_go));
         if stopping {
             return false;

@@ -31,13 +31,13 @@ mod loom_tests;
 use std::panic::Location;
 
 pub use item::ItemContext;
-pub use options::{DEFAULT_THROTTLE, Options};
+pub use options::{DEFAULT_THROTTLE, Options, Place};
 pub use results::{Outcomes, Results};
 pub use worker::Worker;
 
 use call::Call;
 use crew::Crew;
-use executor::{Elastic, Executor};
+use executor::{Direct, Executor};
 use lane::Outlet;
 
 use crate::error::CallSite;
@@ -57,13 +57,14 @@ where
 {
     let site = site(&options);
     let stop = StopToken::child_of_current();
+    let executor = Direct(options.target.clone());
     start(
         items.into_iter(),
         &options,
         site,
         maker(captures),
         stop,
-        Box::new(Elastic),
+        Box::new(executor),
     )
 }
 
@@ -85,7 +86,7 @@ where
     R: Send + 'scope,
 {
     let site = site(&options);
-    let executor = scope.executor();
+    let executor = scope.executor(&options.target);
     let stop = scope.stop_token();
     start(
         items.into_iter(),
@@ -117,7 +118,7 @@ where
     let items = items.into_iter();
     let worker = maker(captures);
     scope(|scope| {
-        let executor = scope.executor();
+        let executor = scope.executor(&options.target);
         let stop = scope.stop_token();
         start(items, &options, site, worker, stop, Box::new(executor)).finish()
     })
@@ -146,7 +147,7 @@ where
     R: Send + 'a,
 {
     let call = Call::new(site, options, stop, executor.may_leave_input_behind());
-    let outlet = Outlet::new(options.throttle);
+    let outlet = Outlet::new(call.throttle);
     let results = Results::live(call.clone(), outlet.clone(), options.ordered);
     Crew::start(call, outlet, body, executor, input);
     results

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::executor::{Elastic, Target};
+
 /// How many items run at once when a call does not say: 5, as in PowerShell.
 pub const DEFAULT_THROTTLE: usize = 5;
 
@@ -9,7 +11,8 @@ pub const DEFAULT_THROTTLE: usize = 5;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
-    pub(crate) throttle: usize,
+    throttle: Option<usize>,
+    pub(crate) target: Arc<dyn Target>,
     pub(crate) ordered: bool,
     pub(crate) buffer: Option<usize>,
     pub(crate) name: Option<Arc<str>>,
@@ -19,7 +22,8 @@ impl Options {
     /// Every option at its default.
     pub fn new() -> Self {
         Self {
-            throttle: DEFAULT_THROTTLE,
+            throttle: None,
+            target: Arc::new(Elastic),
             ordered: false,
             buffer: None,
             name: None,
@@ -36,8 +40,18 @@ impl Options {
             throttle > 0,
             "`throttle = 0` would never run an item; give it at least 1, or leave it out for {DEFAULT_THROTTLE}"
         );
-        self.throttle = throttle;
+        self.throttle = Some(throttle);
         self
+    }
+
+    /// Where the workers run.
+    pub fn on(mut self, place: Place) -> Self {
+        self.target = place.0;
+        self
+    }
+
+    pub(crate) fn effective_throttle(&self) -> usize {
+        self.throttle.unwrap_or_else(|| self.target.size()).max(1)
     }
 
     /// Results in the order of the input.
@@ -58,6 +72,10 @@ impl Options {
         self
     }
 }
+
+/// A back end, as `on = ..` names it.
+#[derive(Clone, Debug)]
+pub struct Place(pub(crate) Arc<dyn Target>);
 
 impl Default for Options {
     fn default() -> Self {

@@ -338,7 +338,18 @@ impl<R> Live<R> {
             "an item of {} waits for the results of its own call, which cannot end before it",
             self.call.site
         );
+        loop {
+            match self.wait() {
+                Waited::Event(event) => return Some(event),
+                Waited::Over => return None,
+                Waited::Helpful => self.call.help(),
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Waited<R> {
         let Self { call, intake, .. } = self;
+        let is_here = call.target.is_here();
         let mut looks = 0;
         call.to_consumer.wait(|| {
             looks += 1;
@@ -346,13 +357,25 @@ impl<R> Live<R> {
             let event = intake
                 .poll()
                 .or_else(|| (looks > 1).then(|| intake.poll_all())?);
-            if event.is_some() {
-                return Some(event);
+            if let Some(event) = event {
+                return Some(Waited::Event(event));
+            }
+            if is_here && call.desk.has_some() {
+                return Some(Waited::Helpful);
             }
             // Over first, then once more into the lanes: nothing is put after the end.
-            call.is_over().then(|| intake.poll_all())
+            let over = call.is_over();
+            over.then(|| intake.poll_all().map_or(Waited::Over, Waited::Event))
         })
     }
+}
+
+/// What a wait for an event came to.
+enum Waited<R> {
+    Event(Event<R>),
+    Over,
+    /// There is none, but this thread can do something for one.
+    Helpful,
 }
 
 impl<R> Iterator for Results<R> {

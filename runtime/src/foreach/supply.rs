@@ -65,10 +65,14 @@ impl<T> Supply<T> {
         self.own.pop()
     }
 
-    /// The next item, waiting for one. `None` when none will come any more or the call is stopped.
+    /// The next item, waiting for one. `None` when none will come any more, the call is stopped, or
+    /// the thread has other things to do.
     pub(crate) fn wait(&mut self, call: &Call) -> Option<Numbered<T>> {
         if let Some(answer) = self.look(call) {
             return answer;
+        }
+        if call.target.is_shared() {
+            return None;
         }
         call.to_workers.wait(|| self.look(call))
     }
@@ -80,7 +84,7 @@ impl<T> Supply<T> {
         }
         // Before the look: what was put in before the end is then seen.
         let ended = call.input_ended();
-        let item = self.take(call.pace.batch());
+        let item = self.take(call.batch());
         if item.is_some() && !self.own.is_empty() {
             // A batch is more than one can do at once: a sleeper may help.
             call.to_workers.hint();

@@ -10,6 +10,7 @@ use super::call::Call;
 use super::item::{ItemContext, Stopped};
 use super::lane::{Event, Lane};
 use super::supply::{Numbered, Supply};
+use crate::context;
 use crate::error::{Cause, ItemError, PanicPayload, drop_caught};
 
 /// Takes items and runs the body on them: what the macro's worker closure is given.
@@ -64,12 +65,18 @@ impl<T, R> Worker<T, R> {
             self.call.pace.record(start.elapsed(), count);
             self.lane.flush();
         }
-        self.give_up_rest();
+        if self.call.stop.is_stopping() {
+            self.give_up_rest();
+        }
     }
 
     fn next(&mut self) -> Option<Numbered<T>> {
         if self.first.is_some() && !self.call.stop.is_stopping() {
             return self.first.take();
+        }
+        // A consumer that lends its thread wants to see what has come of it.
+        if context::is_consumer() && !self.call.stop.is_stopping() {
+            return None;
         }
         self.supply.wait(&self.call)
     }
