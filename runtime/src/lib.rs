@@ -67,7 +67,9 @@ pub mod __private {
     }
 
     pub use crate::capture::{borrow, capture, capture_within, send};
-    pub use crate::foreach::{Options, Place, Worker, foreach, foreach_borrowed, foreach_within};
+    pub use crate::foreach::{
+        Options, Place, Worker, foreach, foreach_borrowed, foreach_within, on_sequential,
+    };
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
     #[cfg(feature = "rayon")]
     pub use crate::on_rayon::{on_rayon, on_rayon_pool};

@@ -76,7 +76,9 @@ fn a_panic_in_the_consumer_ends_everything() {
     within(30, || {
         let running = Running::default();
         let raised = catch_unwind(AssertUnwindSafe(|| {
-            obedient(&running).for_each(|()| panic!("consumer"));
+            let mut results = obedient(&running);
+            results.next();
+            panic!("consumer");
         }));
         assert_eq!(raised.unwrap_err().downcast_ref(), Some(&"consumer"));
         assert_eq!((running.count(), Arc::strong_count(&running.0)), (0, 1));
@@ -322,7 +324,10 @@ fn a_call_goes_on_as_a_job() {
         assert_eq!(job.receive().len(), 99);
         assert_eq!(job.records().len(), 2, "{:?}", job.records());
         let error = job.join().unwrap_err();
-        assert!(error.to_string().contains("item 50 of `hundred`"), "{error}");
+        assert!(
+            error.to_string().contains("item 50 of `hundred`"),
+            "{error}"
+        );
     });
 }
 

@@ -16,6 +16,11 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// The throttle of a call that sets none.
     fn size(&self) -> usize;
 
+    /// The most that a throttle can be here.
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
     /// Whether the threads are somebody else's: a worker then leaves when there is nothing to do,
     /// instead of sleeping, and is launched again.
     fn is_shared(&self) -> bool;
@@ -42,6 +47,35 @@ impl Target for Elastic {
 
     fn is_shared(&self) -> bool {
         false
+    }
+}
+
+/// The thread that reads the results: one item after the other, when they are asked for. To step
+/// through a body with a debugger, or to see whether a fault has to do with threads at all. The
+/// input is still taken on a kept thread.
+#[derive(Debug)]
+pub(crate) struct Sequential;
+
+impl Target for Sequential {
+    fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
+        desk.put(task);
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn most(&self) -> usize {
+        1
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn is_here(&self) -> bool {
+        true
     }
 }
 

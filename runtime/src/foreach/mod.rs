@@ -31,7 +31,7 @@ mod loom_tests;
 use std::panic::Location;
 
 pub use item::ItemContext;
-pub use options::{DEFAULT_THROTTLE, Options, Place};
+pub use options::{DEFAULT_THROTTLE, Options, Place, on_sequential};
 pub use results::{Outcomes, Results};
 pub use worker::Worker;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::executor::{Elastic, Target};
+use super::executor::{Elastic, Sequential, Target};
 
 /// How many items run at once when a call does not say: 5, as in PowerShell.
 pub const DEFAULT_THROTTLE: usize = 5;
@@ -51,7 +51,8 @@ impl Options {
     }
 
     pub(crate) fn effective_throttle(&self) -> usize {
-        self.throttle.unwrap_or_else(|| self.target.size()).max(1)
+        let asked = self.throttle.unwrap_or_else(|| self.target.size());
+        asked.clamp(1, self.target.most())
     }
 
     /// Results in the order of the input.
@@ -76,6 +77,12 @@ impl Options {
 /// A back end, as `on = ..` names it.
 #[derive(Clone, Debug)]
 pub struct Place(pub(crate) Arc<dyn Target>);
+
+/// `on = sequential`.
+#[must_use]
+pub fn on_sequential() -> Place {
+    Place(Arc::new(Sequential))
+}
 
 impl Default for Options {
     fn default() -> Self {

@@ -18,7 +18,7 @@ const URGENT_TIME: u64 = 500_000;
 /// Work kept ready for each worker: some times what a sleeper may doze.
 const READY_TIME: u64 = 4_000_000;
 /// The most items that a call keeps ready when it sets no buffer.
-const READY_MOST: u64 = 8192;
+const READY_MOST: u64 = 4096;
 /// The cost before anything is measured.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -91,7 +91,7 @@ mod tests {
         let pace = Pace::new();
         pace.record(Duration::from_nanos(320), 32);
         assert_eq!(pace.batch(), 32);
-        assert_eq!(pace.buffer(2), 8192);
+        assert_eq!(pace.buffer(2), 4096);
         let pace = Pace::new();
         pace.record(Duration::from_millis(1), 1);
         assert_eq!(pace.batch(), 1);

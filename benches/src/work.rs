@@ -1,0 +1,54 @@
+//! Work of a known length that a compiler cannot shorten.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// A number of rounds of arithmetic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    rounds: u64,
+}
+
+impl Work {
+    /// Does the work; the answer depends on `seed` and on every round. No rounds are still an item that a
+    /// compiler must go through.
+    #[inline]
+    pub(crate) fn run(self, seed: u64) -> u64 {
+        let mut x = black_box(seed);
+        for _ in 0..self.rounds {
+            x = black_box(
+                x.wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(seed | 1),
+            );
+        }
+        x
+    }
+}
+
+/// How long a round takes on this machine.
+pub(crate) struct Calibration {
+    round: f64,
+}
+
+impl Calibration {
+    /// The best of many tries: what disturbs a try can only make it longer.
+    pub(crate) fn new() -> Self {
+        const ROUNDS: u64 = 1_000_000;
+        let tries = (0..30).map(|seed| {
+            let start = Instant::now();
+            black_box(Work { rounds: ROUNDS }.run(black_box(seed)));
+            start.elapsed()
+        });
+        let best = tries.min().unwrap_or_default();
+        Self {
+            round: best.as_secs_f64() / ROUNDS as f64,
+        }
+    }
+
+    /// Work that takes about `time`.
+    pub(crate) fn work(&self, time: Duration) -> Work {
+        Work {
+            rounds: (time.as_secs_f64() / self.round).round() as u64,
+        }
+    }
+}

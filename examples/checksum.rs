@@ -1,0 +1,172 @@
+//! The SHA-256 of every file in a directory tree, several files at a time.
+//!
+//! ```text
+//! $ cargo run --release --example checksum -- /dev/null missing
+//! e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /dev/null
+//! checksum: "missing": No such file or directory (os error 2)
+//! 1 of 2 files could not be read:
+//!   "missing": No such file or directory (os error 2)
+//! ```
+//!
+//! Without a path it takes the current directory. The lines are those of
+//! `find . -type f -exec sha256sum {} +`, so `sha256sum --check` reads them. The work is one
+//! `foreach_parallel!`, in `run`.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use clap::{Parser, value_parser};
+use runspace::{foreach_parallel, stopping};
+use sha2::{Digest, Sha256};
+use walkdir::{DirEntry, WalkDir};
+
+/// Print the SHA-256 of every file under the given paths, as sha256sum does.
+///
+/// Hidden files are included, symbolic links inside a directory are not followed. The exit status
+/// is 1 if something could not be read, 2 if the command line is wrong.
+#[derive(Parser)]
+#[command(name = "checksum")]
+struct Args {
+    /// Files and directories
+    #[arg(value_name = "PATH", default_value = ".")]
+    paths: Vec<PathBuf>,
+
+    /// How many files to hash at once
+    #[arg(short, long, value_name = "N", default_value_t = cores(), value_parser = value_parser!(u16).range(1..))]
+    jobs: u16,
+
+    /// Print lines sorted by path instead of as they are finished
+    #[arg(short, long)]
+    ordered: bool,
+}
+
+fn cores() -> u16 {
+    available_parallelism().map_or(1, |cores| cores.get().try_into().unwrap_or(u16::MAX))
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(code) => code,
+        // Whoever reads the lines has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("checksum: cannot write: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> io::Result<ExitCode> {
+    let lines = foreach_parallel!(
+        files(args.paths),
+        throttle = args.jobs.into(),
+        ordered = args.ordered,
+        init(buffer = vec![0; 64 * 1024]),
+        |file| line(&file?, &mut buffer)
+    );
+
+    let mut out = io::stdout().lock();
+    let mut count = 0;
+    let mut failures = Vec::new();
+    for outcome in lines.outcomes() {
+        count += 1;
+        // A body that panics costs its own file and no other.
+        match outcome.unwrap_or_else(|panic| Err(panic.to_string())) {
+            Ok(line) => out.write_all(&line)?,
+            Err(failure) => {
+                complain(&format!("checksum: {failure}"));
+                failures.push(failure);
+            }
+        }
+    }
+    out.flush()?;
+
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    complain(&format!(
+        "{} of {count} files could not be read:",
+        failures.len()
+    ));
+    for failure in failures {
+        complain(&format!("  {failure}"));
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Every file to hash, found while the first ones are hashed already.
+fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = Result<PathBuf, String>> + Send {
+    let entries = paths
+        .into_iter()
+        .flat_map(|path| WalkDir::new(path).sort_by_file_name());
+    entries.filter_map(|entry| match entry {
+        Ok(entry) => is_wanted(&entry).then(|| Ok(entry.into_path())),
+        Err(error) => {
+            let path = error.path().unwrap_or(Path::new("")).to_owned();
+            let error = error
+                .into_io_error()
+                .unwrap_or_else(|| io::Error::other("a loop of links"));
+            Some(Err(failure(&path, &error)))
+        }
+    })
+}
+
+/// In a directory only files are; a path from the command line is read whatever it is.
+fn is_wanted(entry: &DirEntry) -> bool {
+    entry.file_type().is_file() || entry.depth() == 0 && !entry.path().is_dir()
+}
+
+/// What sha256sum prints for one file: a name with a backslash or a line break in it is escaped,
+/// and a backslash at the start of the line says so.
+fn line(path: &Path, buffer: &mut [u8]) -> Result<Vec<u8>, String> {
+    let hash = hash(path, buffer).map_err(|error| failure(path, &error))?;
+    let name = path.as_os_str().as_encoded_bytes();
+    let mut escaped = Vec::with_capacity(name.len());
+    for &byte in name {
+        match byte {
+            b'\\' => escaped.extend(br"\\"),
+            b'\n' => escaped.extend(br"\n"),
+            b'\r' => escaped.extend(br"\r"),
+            _ => escaped.push(byte),
+        }
+    }
+    let mark: &[u8] = if escaped.len() > name.len() {
+        br"\"
+    } else {
+        b""
+    };
+    Ok([mark, hash.as_bytes(), b"  ", &escaped, b"\n"].concat())
+}
+
+/// The file's hash, in hexadecimal. Gives up early when the lines are not wanted any more.
+fn hash(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    while !stopping() {
+        match file.read(buffer) {
+            Ok(0) => {
+                return Ok(hasher
+                    .finalize()
+                    .iter()
+                    .map(|it| format!("{it:02x}"))
+                    .collect());
+            }
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("stopped"))
+}
+
+fn failure(path: &Path, error: &io::Error) -> String {
+    format!("{path:?}: {error}")
+}
+
+/// Like `eprintln!`, but a stderr that nobody reads is no reason to panic.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,1 @@
+//! The programs are in this folder's files, one per idea: `cargo run --example NAME`.
