@@ -311,16 +311,16 @@ fn outputs_of_a_lent_job_are_seen_as_they_come() {
 #[test]
 fn a_wait_for_very_many_jobs_from_a_job() {
     within(120, || {
-        let queue = JobQueue::new(2);
+        let queue = JobQueue::new(1);
         let inner = queue.clone();
         let outer = start_thread_job!(queue = &queue, using(inner), {
             let (go, wait) = channel::<()>();
-            let parts: Vec<_> = (0..20_000u64)
+            let parts: Vec<_> = (0..100_000u64)
                 .map(|n| start_thread_job!(queue = &inner, using(n), { n }))
                 .collect();
             // The first of the list ends last.
             let last = start_thread_job!(using(wait), { wait.recv().is_ok() });
-            let watch = parts[19_999].id();
+            let watch = parts[99_999].id();
             let watcher = std::thread::spawn(move || {
                 jobs().get(watch).unwrap().wait();
                 go.send(()).unwrap();
@@ -331,7 +331,7 @@ fn a_wait_for_very_many_jobs_from_a_job() {
             watcher.join().unwrap();
             parts.into_iter().map(|it| it.join().unwrap()).sum::<u64>()
         });
-        assert_eq!(outer.join().unwrap(), 19_999 * 20_000 / 2);
+        assert_eq!(outer.join().unwrap(), 99_999 * 100_000 / 2);
     });
 }
 
@@ -430,7 +430,8 @@ fn waiting_for_any_is_no_ring_while_one_can_end() {
         let free_id = free.id();
         let (tell, told) = channel::<u64>();
         let first = start_thread_job!(queue = &queue, using(told, free_id), {
-            let second = jobs().get(told.recv().unwrap()).unwrap().clone();
+            let second = told.recv().unwrap();
+            let second = jobs().get(second).unwrap().clone();
             let free = jobs().get(free_id).unwrap().clone();
             wait_any([&second, &free])
         });
@@ -445,6 +446,28 @@ fn waiting_for_any_is_no_ring_while_one_can_end() {
         assert_eq!(first.receive(), [Some(1)]);
         assert_eq!(second.join().unwrap(), JobState::Completed);
         assert!(free.join().unwrap());
+    });
+}
+
+#[test]
+fn a_wait_with_a_limit_is_part_of_no_ring() {
+    within(60, || {
+        let queue = JobQueue::new(2);
+        let (tell, told) = channel::<u64>();
+        let first = start_thread_job!(queue = &queue, using(told), {
+            let second = told.recv().unwrap();
+            let second = jobs().get(second).unwrap().clone();
+            second.wait_timeout(Duration::from_millis(200))
+        });
+        let entry = jobs().get(first.id()).unwrap().clone();
+        let watched = queue.clone();
+        let second = start_thread_job!(queue = &queue, using(entry, watched), {
+            until(|| watched.running() == 1); // the first one waits
+            entry.wait()
+        });
+        tell.send(second.id()).unwrap();
+        assert_eq!(first.join().unwrap(), None);
+        assert_eq!(second.join().unwrap(), JobState::Completed);
     });
 }
 

@@ -149,8 +149,10 @@ fn run(plan: Plan, queues: Arc<[JobQueue; 2]>, depth: usize) -> Job<u32> {
 fn value(job: Job<u32>, how: How) -> u32 {
     match how {
         How::Join => {}
-        How::Wait => drop(job.wait()),
-        How::Limited => drop(job.wait_timeout(Duration::from_micros(50))),
+        How::Wait => assert!(job.wait().is_finished()),
+        How::Limited => {
+            let _ = job.wait_timeout(Duration::from_micros(50));
+        }
         How::Iter => {
             let all = std::panic::AssertUnwindSafe(|| job.iter().sum::<u32>());
             return std::panic::catch_unwind(all).unwrap_or(0);

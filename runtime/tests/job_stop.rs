@@ -175,6 +175,33 @@ fn a_stop_reaches_the_jobs_that_the_job_has_started() {
 }
 
 #[test]
+fn a_job_started_by_one_that_is_stopping_never_starts() {
+    within(60, || {
+        let queue = JobQueue::new(1);
+        let inner = queue.clone();
+        let outer = start_thread_job!(queue = &queue, using(inner), |job| {
+            while !job.stopping() {
+                std::thread::yield_now();
+            }
+            let here = start_thread_job!(queue = &inner, {});
+            let elsewhere = start_thread_job!({});
+            job.information(here.state().to_string());
+            job.information(elsewhere.wait().to_string());
+            assert_eq!((here.started(), elsewhere.started()), (None, None));
+        });
+        let outer: runspace::Job<()> = outer;
+        until(|| outer.state() == JobState::Running);
+        outer.stop();
+        assert_eq!(outer.wait(), JobState::Stopped);
+        assert!(
+            outer.records().iter().all(|it| it.text == "Stopped"),
+            "{:?}",
+            outer.records()
+        );
+    });
+}
+
+#[test]
 fn a_job_outlives_the_one_that_started_it() {
     within(60, || {
         let (go, wait) = channel::<()>();

@@ -315,13 +315,13 @@ fn nesting_to_depth_eleven() {
 fn a_call_goes_on_as_a_job() {
     within(30, || {
         let job = foreach_parallel!(0..100_u32, name = "hundred", |n| {
-            assert!(n != 50, "fifty");
+            assert!(n < 50 || n > 51, "fifty");
             n
         })
         .into_job();
         assert_eq!(job.name(), "hundred");
         assert_eq!(job.wait(), runspace::JobState::Failed);
-        assert_eq!(job.receive().len(), 99);
+        assert_eq!(job.receive().len(), 98);
         assert_eq!(job.records().len(), 2, "{:?}", job.records());
         let error = job.join().unwrap_err();
         assert!(

@@ -125,7 +125,12 @@ impl Core {
     /// What the table shows as the command: bodies are never turned into text, so their place has
     /// to do.
     pub(super) fn command(&self) -> String {
-        format!("{} at {}:{}", self.command, self.source.file(), self.source.line())
+        format!(
+            "{} at {}:{}",
+            self.command,
+            self.source.file(),
+            self.source.line()
+        )
     }
 
     pub(super) fn started(&self) -> Option<SystemTime> {
@@ -179,6 +184,7 @@ impl Core {
             stop: Some(self.stop.clone()),
             job: Some(Arc::new(Current(Arc::clone(self)))),
             call: 0,
+            is_consumer: false,
         }
     }
 
@@ -282,7 +288,8 @@ impl Core {
         use JobErrorKind::{Deadlock, DropPanicked, Item, NoOutput, NoThread, Panicked, Stopped};
         let mut progress = self.progress.lock();
         let taken = progress.failure.take()?;
-        let message = |payload: &PanicPayload| PanicPayload::new(Box::new(payload.message().to_owned()));
+        let message =
+            |payload: &PanicPayload| PanicPayload::new(Box::new(payload.message().to_owned()));
         progress.failure = Some(match &taken {
             Panicked(payload) => Panicked(message(payload)),
             DropPanicked(payload) => DropPanicked(message(payload)),
@@ -314,7 +321,11 @@ impl Core {
 
     /// There is something new to receive.
     pub(super) fn notify(&self) {
-        self.progress.lock().watchers.iter().for_each(|it| it.raise());
+        self.progress
+            .lock()
+            .watchers
+            .iter()
+            .for_each(|it| it.raise());
     }
 }
 

@@ -192,7 +192,9 @@ impl<T> RemoveError<T> {
 
 impl<T> fmt::Debug for RemoveError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoveError").field("job", &self.job).finish()
+        f.debug_struct("RemoveError")
+            .field("job", &self.job)
+            .finish()
     }
 }
 

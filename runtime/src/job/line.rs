@@ -188,7 +188,11 @@ mod tests {
         line.park(1);
         assert_eq!(line.lend(1, 3), Some(3));
         assert_eq!(line.active(), 1);
-        assert_eq!(line.leave(3), Left::Lend, "2 is not let into the place of 1");
+        assert_eq!(
+            line.leave(3),
+            Left::Lend,
+            "2 is not let into the place of 1"
+        );
         line.unpark(1);
         assert_eq!(line.active(), 1);
         assert_eq!(line.leave(1), Left::Next(2));

@@ -68,7 +68,11 @@ mod tests {
         let id = std::thread::current().id();
         let text = JobLocation::new(here, Some(id)).to_string();
         let tail = text.strip_prefix(&here.to_string()).unwrap();
-        let digits = tail.strip_prefix(" (thread ").unwrap().strip_suffix(')').unwrap();
+        let digits = tail
+            .strip_prefix(" (thread ")
+            .unwrap()
+            .strip_suffix(')')
+            .unwrap();
         assert!(format!("{id:?}").contains(&format!("({digits})")), "{text}");
         assert_eq!(JobLocation::new(here, None).to_string(), here.to_string());
     }

@@ -24,10 +24,10 @@ pub(super) fn spawn(task: Task) -> io::Result<()> {
     Ok(())
 }
 
-/// Explores `body` with at most two preemptions, which is where almost all such mistakes show.
+/// Explores `body` with at most three preemptions, which is where almost all such mistakes show.
 fn explore(body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(3);
     builder.check(move || {
         body();
         while let Some(thread) = THREADS.with(|it| it.borrow_mut().pop()) {
@@ -99,7 +99,10 @@ fn a_stop_that_meets_a_start_ends_the_job_once() {
         let one = thread_job(options(&queue), (), |()| ());
         let two = thread_job(options(&queue), (), |()| ());
         two.stop();
-        assert!(matches!(two.wait(), JobState::Stopped | JobState::Completed));
+        assert!(matches!(
+            two.wait(),
+            JobState::Stopped | JobState::Completed
+        ));
         assert_eq!(one.wait(), JobState::Completed);
         assert_eq!((queue.running(), queue.queued()), (0, 0));
     });

@@ -5,11 +5,11 @@
 //! through a [`JobContext`], a call that is turned into a job through a [`Feeder`](feed::Feeder).
 //! What can be done to the work from outside is for a [`backend`].
 //!
-//! A thread job stands in a [`JobQueue`] ([`line`] has the rules) until [`run`] gives it a thread.
+//! A thread job stands in a [`JobQueue`] ([`mod@line`] has the rules) until [`run`] gives it a thread.
 //! [`waits`] knows which job waits for which. [`table`] lists them all.
 //!
 //! No lock is held while code of the user's runs. Where two are held, they were taken in this order:
-//! waits, a queue; waits, a job; a job, the table; a port, no other.
+//! waits, a queue; waits, a job; a job, the table or a signal; a port, no other.
 
 mod backend;
 mod context;
@@ -106,7 +106,10 @@ where
     let inside = Arc::clone(&outputs);
     let body = move |core: &Arc<Core>| {
         let core = Arc::clone(core);
-        body(&JobContext::new(Port { core, outputs: inside }));
+        body(&JobContext::new(Port {
+            core,
+            outputs: inside,
+        }));
     };
     let core = Core::new(origin, Some(Box::new(body)));
     if starter.is_some() {

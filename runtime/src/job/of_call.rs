@@ -66,10 +66,9 @@ impl<R> Hand<R> {
             match outcome {
                 Ok(value) => feeder.output(value),
                 Err(error) if error.is_stopped() => {}
-                Err(error) => {
-                    feeder.record(Level::Error, error.to_string());
-                    first = first.or(Some(error));
-                }
+                // The end of the job records the first one.
+                Err(error) if first.is_none() => first = Some(error),
+                Err(error) => feeder.record(Level::Error, error.to_string()),
             }
         }
         feeder.finish(first.map_or(Ok(()), |error| Err(JobErrorKind::Item(error))));

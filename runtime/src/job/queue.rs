@@ -123,7 +123,10 @@ impl JobQueue {
 
 #[track_caller]
 fn check(throttle: usize) {
-    assert!(throttle > 0, "the throttle of a job queue must be at least 1, not 0");
+    assert!(
+        throttle > 0,
+        "the throttle of a job queue must be at least 1, not 0"
+    );
 }
 
 // Each of these takes the lock for itself, and gives the job out of it.

@@ -237,7 +237,11 @@ impl JobEntry {
     fn row(&self) -> [String; 6] {
         // A name may hold what would break the lines of the table.
         let name = self.name().replace(char::is_control, " ");
-        let more = if self.has_more_data() { "True" } else { "False" };
+        let more = if self.has_more_data() {
+            "True"
+        } else {
+            "False"
+        };
         [
             self.id().to_string(),
             name,

@@ -11,7 +11,12 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[track_caller]
 fn feed<T>(name: &str) -> (Job<T>, Feeder<T>, StopToken) {
     let stop = StopToken::new();
-    let (job, feeder) = fed(Some(name.into()), Location::caller(), "foreach_parallel!", stop.clone());
+    let (job, feeder) = fed(
+        Some(name.into()),
+        Location::caller(),
+        "foreach_parallel!",
+        stop.clone(),
+    );
     (job, feeder, stop)
 }
 
@@ -31,7 +36,11 @@ fn what_is_fed_in_comes_out() {
     let (job, feeder, _) = feed("call");
     assert_eq!(job.state(), JobState::Running);
     assert!(job.started().is_some());
-    assert!(job.command().starts_with("foreach_parallel! at "), "{}", job.command());
+    assert!(
+        job.command().starts_with("foreach_parallel! at "),
+        "{}",
+        job.command()
+    );
     assert_eq!(job.location().thread(), None);
     feeder.output(1);
     assert!(job.has_more_data());
@@ -74,11 +83,18 @@ fn the_error_of_a_failed_item_is_the_error_of_the_job() {
     let error = ItemError::new(Some(3), cause, site);
     feeder.finish(Err(JobErrorKind::Item(error)));
     assert_eq!(job.state(), JobState::Failed);
-    assert!(job.records()[0].text.contains("item 3"), "{:?}", job.records());
+    assert!(
+        job.records()[0].text.contains("item 3"),
+        "{:?}",
+        job.records()
+    );
     let error = job.join().unwrap_err();
     assert!(error.to_string().ends_with("panicked: bad item"), "{error}");
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| error.resume()));
-    assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"bad item"));
+    assert_eq!(
+        caught.unwrap_err().downcast_ref::<&str>(),
+        Some(&"bad item")
+    );
 }
 
 #[test]

@@ -168,11 +168,17 @@ where
     I::Item: AnyJob,
 {
     let cores = cores(jobs);
-    let open: Vec<_> = cores.iter().filter(|it| !it.is_finished()).cloned().collect();
+    let open: Vec<_> = cores
+        .iter()
+        .filter(|it| !it.is_finished())
+        .cloned()
+        .collect();
     if !open.is_empty() {
         let groups = open.iter().map(|it| vec![Arc::clone(it)]).collect();
         let waiting = begin(groups, limit);
-        let ended = open.iter().all(|it| sleep(&[it], limit, || it.is_finished()));
+        let ended = open
+            .iter()
+            .all(|it| sleep(&[it], limit, || it.is_finished()));
         drop(waiting);
         if !ended {
             return None;

@@ -28,7 +28,10 @@ impl Waits {
     /// Lends what can be lent, in one queue or in all, and takes the jobs out of the line that are
     /// let in.
     pub(super) fn lend(&mut self, only: Option<&JobQueue>) -> Vec<Arc<Core>> {
-        let lenders = self.blocked.values().filter_map(|it| Some((it, lendable(it, only)?)));
+        let lenders = self
+            .blocked
+            .values()
+            .filter_map(|it| Some((it, lendable(it, only)?)));
         let lenders: Vec<_> = lenders.collect();
         if lenders.is_empty() {
             return Vec::new();
@@ -115,7 +118,8 @@ impl<'a> Search<'a> {
         if self.seen_queues.insert(queue.key()) {
             let holders = in_queue.get(&queue.key()).into_iter().flatten();
             let seen = &mut self.seen;
-            self.ahead.extend(holders.filter(|it| seen.insert(it.core.id())));
+            self.ahead
+                .extend(holders.filter(|it| seen.insert(it.core.id())));
         }
         None
     }

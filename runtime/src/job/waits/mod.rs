@@ -43,7 +43,9 @@ impl Wait {
     /// Whether what is waited for has come, though the thread may not have woken yet.
     fn is_over(&self) -> bool {
         let has_output = |it: &Arc<Core>| self.until == Until::Output && it.has_more_data();
-        self.targets.iter().any(|it| it.is_finished() || has_output(it))
+        self.targets
+            .iter()
+            .any(|it| it.is_finished() || has_output(it))
     }
 
     fn has_end(&self) -> bool {

@@ -95,7 +95,11 @@ impl<'a> Stuck<'a> {
         let mut seen = HashSet::from([job.id()]);
         let mut next = wait.targets.first();
         while let Some(target) = next {
-            let link = if seen.len() == 1 { " waits" } else { ", which waits" };
+            let link = if seen.len() == 1 {
+                " waits"
+            } else {
+                ", which waits"
+            };
             let fresh = seen.insert(target.id());
             text += &match (fresh, target.id() == job.id(), seen.len()) {
                 (false, true, 1) => format!("{link} for itself"),
@@ -112,7 +116,12 @@ impl<'a> Stuck<'a> {
 
 /// The waits of all jobs that the new waits lead to, and of `job` itself.
 fn reachable<'a>(all: &'a Waits, job: &Core, new: &'a [Wait]) -> BTreeMap<u64, Vec<&'a Wait>> {
-    let of = |id: u64| all.blocked.get(&id).into_iter().flat_map(|it| it.waits.values());
+    let of = |id: u64| {
+        all.blocked
+            .get(&id)
+            .into_iter()
+            .flat_map(|it| it.waits.values())
+    };
     let own: Vec<_> = of(job.id()).chain(new).collect();
     let mut found = BTreeMap::from([(job.id(), own)]);
     let mut ahead = vec![job.id()];
