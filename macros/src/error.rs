@@ -23,6 +23,17 @@ impl Errors {
         self.found.push(syn::Error::new_spanned(tokens, message));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// What the item becomes that an attribute stands on: `item` as it was written or as it is
+    /// meant, after a `compile_error!` for each mistake.
+    pub(crate) fn finish_item(self, item: TokenStream) -> TokenStream {
+        let errors = self.found.iter().map(syn::Error::to_compile_error);
+        quote!(#(#errors)* #item)
+    }
+
     /// What the call becomes: its expansion, after a `compile_error!` for each mistake.
     ///
     /// With no expansion to show, the last error stands in the place of the value. It has the type

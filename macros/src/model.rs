@@ -1,16 +1,17 @@
-//! What a call says. `Call` is what was written, clause by clause; `Foreach` and `Job` are what it
-//! means, with no mistake left in them, and all that `expand` sees.
+//! What a call says. `Call` and `Pipeline` are what was written, clause by clause; the others are
+//! what it means, with no mistake left in them, and all that `expand` sees.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 
-/// The tokens before the first comma, which the front of the macro put there: `$crate`.
+/// The tokens before the first comma, which the front of the macro put there: `$crate`. In an
+/// attribute, the path of the crate.
 pub(crate) type CratePath = TokenStream;
 
 /// A call as it was written.
 pub(crate) struct Call {
     pub(crate) krate: CratePath,
-    /// What the loop runs over; nothing in a job.
-    pub(crate) items: Option<TokenStream>,
+    /// What stands in front of the clauses: the items of a loop, the runspace of an invocation.
+    pub(crate) subject: Option<TokenStream>,
     pub(crate) clauses: Vec<Clause>,
     pub(crate) body: Body,
     /// The names that the body writes as `$using:name`.
@@ -61,6 +62,10 @@ pub(crate) enum Body {
     /// `{ .. }`, or the statements themselves with braces put around them.
     Block(TokenStream),
     Closure(Closure),
+    /// `path(arguments)`
+    Named(NamedCall),
+    /// There is none, and none is missing.
+    Nothing,
 }
 
 /// A closure of which only the header was read.
@@ -82,11 +87,23 @@ pub(crate) struct Header {
     pub(crate) count: usize,
 }
 
+/// The call of a function, by its path.
+pub(crate) struct NamedCall {
+    pub(crate) path: TokenStream,
+    pub(crate) arguments: Group,
+}
+
 pub(crate) struct Foreach {
+    pub(crate) items: TokenStream,
+    pub(crate) work: Work,
+}
+
+/// A loop without its items.
+pub(crate) struct Work {
     pub(crate) krate: CratePath,
     pub(crate) entry: Entry,
-    pub(crate) items: TokenStream,
     pub(crate) settings: Vec<Setting>,
+    pub(crate) place: Option<Place>,
     pub(crate) inits: Vec<Init>,
     pub(crate) captures: Vec<Capture>,
     /// Whether each worker owns what its closure mentions.
@@ -103,11 +120,112 @@ pub(crate) enum Entry {
     Borrowed,
     /// The results stream inside a scope.
     Within(TokenStream),
+    /// The results stream out of other processes.
+    Process,
+}
+
+/// `on = word`, `on = word(argument)`
+pub(crate) struct Place {
+    pub(crate) option: Ident,
+    pub(crate) word: Ident,
+    pub(crate) argument: Option<Group>,
 }
 
 pub(crate) struct Job {
     pub(crate) krate: CratePath,
+    pub(crate) host: Host,
     pub(crate) settings: Vec<Setting>,
     pub(crate) captures: Vec<Capture>,
-    pub(crate) body: Body,
+    pub(crate) body: JobBody,
+}
+
+/// Where a job runs.
+pub(crate) enum Host {
+    Thread,
+    Process,
+    /// What comes of this expression.
+    Runspace(TokenStream),
+}
+
+pub(crate) enum JobBody {
+    Block(TokenStream),
+    Closure(Closure),
+}
+
+/// What `start_job!` starts.
+pub(crate) enum ProcessJob {
+    Body(Job),
+    Named(Named),
+    Program(Program),
+}
+
+/// A function with `#[job]`.
+pub(crate) struct Named {
+    pub(crate) krate: CratePath,
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) call: NamedCall,
+}
+
+/// A program that is not of Rust's making.
+pub(crate) struct Program {
+    pub(crate) krate: CratePath,
+    pub(crate) file: TokenStream,
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// A pipeline, of a stage `S` as it was written or as it is meant.
+pub(crate) struct Pipeline<S> {
+    pub(crate) krate: CratePath,
+    pub(crate) source: TokenStream,
+    pub(crate) stages: Vec<Stage<S>>,
+    /// Whether no stage is left out, for a mistake that has been reported.
+    pub(crate) complete: bool,
+}
+
+pub(crate) struct Stage<S> {
+    /// The `|` in front of it.
+    pub(crate) bar: Span,
+    /// Its first word.
+    pub(crate) word: Ident,
+    pub(crate) kind: StageKind<S>,
+    /// What is asked of what it answers: `.outcomes()`, `?`.
+    pub(crate) suffix: TokenStream,
+}
+
+pub(crate) enum StageKind<S> {
+    /// `foreach_parallel(..)`
+    Parallel(S),
+    /// The rest of a call of a method, after its name.
+    Method(TokenStream),
+}
+
+/// `#[job]` on a function.
+pub(crate) struct Entered {
+    pub(crate) krate: CratePath,
+    pub(crate) visibility: syn::Visibility,
+    pub(crate) function: Ident,
+    pub(crate) parameters: Vec<(Ident, TokenStream)>,
+    pub(crate) output: TokenStream,
+    /// The expression for its name.
+    pub(crate) name: TokenStream,
+}
+
+/// `#[main]` on `main`.
+pub(crate) enum Main {
+    /// The statements of the function, in two parts: what has to stay in front of all others, and
+    /// the rest.
+    Sync {
+        krate: CratePath,
+        head: TokenStream,
+        first: TokenStream,
+        block: Group,
+    },
+    /// A mistake: one that the program cannot start with, but that looks like it to rustc.
+    Unfit,
+    /// Another attribute makes the function one that can be called.
+    Async {
+        krate: CratePath,
+        visibility: syn::Visibility,
+        output: syn::ReturnType,
+    },
 }

@@ -1,8 +1,8 @@
-use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
 use super::{checked, first_span, parenthesised, setters, stand_in, tuple};
-use crate::model::{Capture, Closure, Entry, Foreach, Header, Init, Kind};
+use crate::model::{Capture, Closure, CratePath, Entry, Foreach, Header, Init, Kind, Place, Work};
 
 /// ```text
 /// foreach(ITEMS, OPTIONS, CAPTURED, |NAMES| |worker| { let mut STATE = INIT; worker.run(BODY) })
@@ -16,24 +16,37 @@ use crate::model::{Capture, Closure, Entry, Foreach, Header, Init, Kind};
 /// them there (that one should be `move`, most of all), and it calls their captures by name, which
 /// it does not do in a closure whose place is the inside of another crate's macro.
 pub(crate) fn foreach(call: &Foreach) -> TokenStream {
-    let Foreach {
+    let items = iterated(&call.items, first_span(&call.items));
+    work(&call.work, &items, Span::call_site())
+}
+
+/// The loop over `items`, an iterator. It is called at `at`, which is what the runtime calls its
+/// place.
+pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
+    let Work {
         krate,
         entry,
-        items,
         settings,
+        place,
         captures,
         ..
-    } = call;
+    } = work;
     let (function, check, scope) = match entry {
-        Entry::Stream => (quote!(foreach), "capture", None),
-        Entry::Borrowed => (quote!(foreach_borrowed), "capture_within", None),
-        Entry::Within(scope) => (
-            quote!(foreach_within),
-            "capture_within",
-            Some(quote!(#scope,)),
-        ),
+        Entry::Stream => ("foreach", "capture", None),
+        Entry::Borrowed => ("foreach_borrowed", "capture_within", None),
+        Entry::Within(scope) => ("foreach_within", "capture_within", Some(quote!(#scope,))),
+        Entry::Process => ("foreach_process", "serial", None),
     };
+    // In one piece for rustc, whose part is `$crate` with what that means.
+    let here = first_span(krate).located_at(at);
+    let function = Ident::new(function, here);
+    let path = krate.clone().into_iter().map(|mut tree| {
+        tree.set_span(here);
+        tree
+    });
+    let path: TokenStream = path.collect();
     let setters = setters(settings);
+    let place = place.as_ref().map(|place| on(krate, entry, place));
     let values = tuple(captures.iter().map(|capture| {
         let value = &capture.value;
         match capture.kind {
@@ -43,34 +56,61 @@ pub(crate) fn foreach(call: &Foreach) -> TokenStream {
         }
     }));
     let names = tuple(captures.iter().map(|Capture { name, .. }| quote!(#name)));
-    let bars = call.body.header.open.span();
+    let bars = work.body.header.open.span();
     // Where nothing may be borrowed and the user wrote no `move`, this `move` makes the inner
-    // closure the one that borrows, and that is the one at which rustc can suggest the word.
-    let moves = !call.owning && matches!(entry, Entry::Stream);
+    // closure the one that borrows, and that is the one at which rustc can suggest the word. For
+    // a process the outer closure is a plain function, and captures nothing in any case.
+    let moves = !work.owning && matches!(entry, Entry::Stream);
     let moves = moves.then(|| Ident::new("move", bars));
     let maker = quote_spanned!(bars=> #moves |#names|);
-    let worker = worker(call);
-    let items = iterated(items);
-    quote! {
-        #krate::__private::#function(
+    let worker = worker(work);
+    let arguments = parenthesised(
+        quote! {
             #scope
             #items,
-            #krate::__private::Options::new() #setters,
+            #krate::__private::Options::new() #setters #place,
             #values,
             #maker #worker
-        )
+        },
+        at,
+    );
+    quote_spanned!(here=> #path::__private::#function #arguments)
+}
+
+/// `.on(on_rayon_pool(&pool))`, at the user's words.
+fn on(krate: &CratePath, entry: &Entry, place: &Place) -> TokenStream {
+    let Place {
+        option,
+        word,
+        argument,
+    } = place;
+    let span = word.span();
+    if let Entry::Process = entry {
+        let setter = Ident::new("on_process_pool", span);
+        return quote!(.#setter #argument);
     }
+    let name = match (word, argument) {
+        (word, Some(_)) if word != "pool" => format!("on_{word}_pool"),
+        (word, _) => format!("on_{word}"),
+    };
+    let function = Ident::new(&name, span);
+    let argument = match argument {
+        Some(group) => TokenTree::Group(group.clone()),
+        None => parenthesised(TokenStream::new(), span),
+    };
+    let value = quote_spanned!(span=> #krate::__private::#function #argument);
+    let value = parenthesised(value, span);
+    quote!(.#option #value)
 }
 
 /// `IntoIterator::into_iter(ITEMS)`, so that items which are no iterator are pointed at.
-fn iterated(items: &TokenStream) -> TokenStream {
-    let span = first_span(items);
+pub(super) fn iterated(items: &TokenStream, span: Span) -> TokenStream {
     let items = parenthesised(items.clone(), span);
     quote_spanned!(span=> ::core::iter::IntoIterator::into_iter #items)
 }
 
 /// `|worker| { let mut STATE = INIT; worker.run(BODY) }`
-fn worker(call: &Foreach) -> TokenStream {
+fn worker(call: &Work) -> TokenStream {
     let Closure {
         attributes,
         moves,

@@ -1,22 +1,33 @@
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 
 use super::{checked, first_span, setters, stand_in, tuple};
-use crate::model::{Body, Capture, Closure, Job, Kind};
+use crate::model::{Capture, Closure, Host, Job, JobBody, Kind};
 
 /// ```text
 /// thread_job(OPTIONS, CAPTURED, move |NAMES| BLOCK)
 /// thread_job_emitting(OPTIONS, CAPTURED, move |NAMES, job| BODY)
+/// process_job(OPTIONS, CAPTURED, |NAMES| BLOCK)
+/// invoke(RUNSPACE, OPTIONS, CAPTURED, move |NAMES| BLOCK)
 /// ```
 ///
-/// As in a loop, the closure stands where the body does.
+/// As in a loop, the closure stands where the body does. That of a process becomes a plain function:
+/// it captures nothing, so that rustc points at what the body uses and `using(..)` does not name.
 pub(crate) fn job(call: &Job) -> TokenStream {
     let Job {
         krate,
+        host,
         settings,
         captures,
         body,
     } = call;
+    let Entry {
+        function,
+        with_context,
+        options,
+        check,
+        moves,
+    } = Entry::of(host);
     let setters = setters(settings);
     let values = tuple(captures.iter().map(|capture| {
         let Capture { value, kind, .. } = capture;
@@ -26,7 +37,7 @@ pub(crate) fn job(call: &Job) -> TokenStream {
             Kind::Borrowed => stand_in(value),
             Kind::BorrowedMut => stand_in(quote!(&#value)),
         };
-        checked(krate, "send", capture, value)
+        checked(krate, check, capture, value)
     }));
     let names = tuple(
         captures
@@ -38,27 +49,77 @@ pub(crate) fn job(call: &Job) -> TokenStream {
                 Kind::BorrowedMut => quote!(ref mut #name),
             }),
     );
-    let options = quote!(#krate::__private::JobOptions::new() #setters);
+    let target = match host {
+        Host::Runspace(target) => Some(quote!(#target,)),
+        Host::Thread | Host::Process => None,
+    };
+    let options = quote!(#krate::__private::#options::new() #setters);
+    let moved = |span| moves.then(|| Ident::new("move", span));
     match body {
-        Body::Block(block) => {
-            let closure = quote_spanned!(first_span(block)=> move |#names|);
-            quote!(#krate::__private::thread_job(#options, #values, #closure #block))
+        JobBody::Block(block) => {
+            let span = first_span(block);
+            let moves = moved(span);
+            let closure = quote_spanned!(span=> #moves |#names|);
+            quote! {
+                #krate::__private::#function(#target #options, #values, #closure #block)
+            }
         }
-        Body::Closure(Closure {
+        JobBody::Closure(Closure {
             attributes,
             header,
             body,
             ..
         }) => {
-            let moves = quote_spanned!(header.open.span()=> move);
+            let moves = moved(header.open.span());
             let (open, job, close) = (&header.open, &header.parameters, &header.close);
             quote! {
-                #krate::__private::thread_job_emitting(
+                #krate::__private::#with_context(
+                    #target
                     #options,
                     #values,
                     #attributes #moves #open #names, #job #close #body
                 )
             }
+        }
+    }
+}
+
+/// The names that the runtime has for a kind of job.
+struct Entry {
+    function: Ident,
+    /// The one for a body with a parameter.
+    with_context: Ident,
+    options: Ident,
+    /// What each captured value is checked by.
+    check: &'static str,
+    moves: bool,
+}
+
+impl Entry {
+    fn of(host: &Host) -> Self {
+        let (function, with_context, options, check, moves) = match host {
+            Host::Thread => (
+                "thread_job",
+                "thread_job_emitting",
+                "JobOptions",
+                "send",
+                true,
+            ),
+            Host::Process => (
+                "process_job",
+                "process_job_emitting",
+                "ProcessJobOptions",
+                "serial",
+                false,
+            ),
+            Host::Runspace(_) => ("invoke", "invoke_with_state", "InvokeOptions", "send", true),
+        };
+        Self {
+            function: format_ident!("{function}"),
+            with_context: format_ident!("{with_context}"),
+            options: format_ident!("{options}"),
+            check,
+            moves,
         }
     }
 }

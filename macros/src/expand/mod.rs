@@ -3,14 +3,20 @@
 //! What the user wrote appears once and with its own place in the source. The names made up here
 //! cannot be seen from it.
 
+mod attribute;
 mod foreach;
 mod job;
+mod pipeline;
+mod process;
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 
+pub(crate) use self::attribute::{entered, main};
 pub(crate) use self::foreach::foreach;
 pub(crate) use self::job::job;
+pub(crate) use self::pipeline::pipeline;
+pub(crate) use self::process::process_job;
 
 use crate::model::{Capture, CratePath, Setting};
 

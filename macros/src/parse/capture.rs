@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{Expr, Member};
 
-use super::tokens::Tokens;
-use super::{Form, separator};
+use super::clauses::separator;
+use super::tokens::{Tokens, is_punct};
+use super::{Form, ungrouped};
 use crate::error::Errors;
 use crate::model::{Capture, Kind};
 
@@ -77,19 +78,8 @@ fn owned(name: Ident, value: TokenStream) -> Capture {
     Capture { name, value, kind }
 }
 
-/// The tokens, without the invisible brackets of a `$value:expr`.
-fn ungrouped(tokens: &TokenStream) -> Vec<TokenTree> {
-    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
-    match trees.as_slice() {
-        [TokenTree::Group(group)] if group.delimiter() == Delimiter::None => {
-            ungrouped(&group.stream())
-        }
-        _ => trees,
-    }
-}
-
 /// Whether a variable can have this name.
-fn is_name(ident: &Ident) -> bool {
+pub(super) fn is_name(ident: &Ident) -> bool {
     syn::parse2::<Ident>(quote!(#ident)).is_ok()
 }
 
@@ -133,23 +123,23 @@ fn forbidden_borrow(
     form: Form,
     errors: &mut Errors,
 ) {
-    match (form, kind) {
-        (Form::Foreach, Kind::BorrowedMut) => {
-            let message = format!(
-                "all items share `{name}`, so none can borrow it for writing; make it a `Mutex` or \
-                 an atomic and write `&{name}`"
-            );
-            errors.push_spanned(written, message);
-        }
-        (Form::Job, Kind::Borrowed | Kind::BorrowedMut) => {
-            let message = format!(
-                "a job may outlive what it borrows; write `{name}` to move the value in, \
-                 `{name}.clone()` to move a copy in, or share it in an `Arc`"
-            );
-            errors.push_spanned(written, message);
-        }
-        _ => {}
-    }
+    let message = match (form, kind) {
+        (Form::Foreach | Form::Stage, Kind::BorrowedMut) => format!(
+            "all items share `{name}`, so none can borrow it for writing; make it a `Mutex` or an \
+             atomic and write `&{name}`"
+        ),
+        (Form::ThreadJob | Form::Invoke, Kind::Borrowed | Kind::BorrowedMut) => format!(
+            "{} may outlive what it borrows; write `{name}` to move the value in, `{name}.clone()` \
+             to move a copy in, or share it in an `Arc`",
+            form.noun()
+        ),
+        (Form::ProcessJob, Kind::Borrowed | Kind::BorrowedMut) => format!(
+            "another process cannot borrow from this one; write `{name}` to send the value, or \
+             `{name}.clone()` to send a copy"
+        ),
+        _ => return,
+    };
+    errors.push_spanned(written, message);
 }
 
 /// `name = EXPR`
@@ -168,24 +158,38 @@ fn named(name: Ident, value: Tokens<'_>, form: Form, errors: &mut Errors) -> Opt
         );
         return Some(owned(name.clone(), quote!(#name)));
     }
-    // In a job, rustc tells a reference that lives long enough from one that does not.
-    if form == Form::Job || !value.at_punct('&') {
+    // On a thread, rustc tells a reference that lives long enough from one that does not.
+    let may_borrow = matches!(form, Form::ThreadJob | Form::Invoke);
+    if may_borrow || !value.at_punct('&') || !is_borrow(&value.to_stream()) {
         return Some(owned(name, value.to_stream()));
     }
     let mut target = value;
     target.advance();
-    match target.ident() {
-        Some((word, target)) if word == "mut" => {
-            let kind = Kind::BorrowedMut;
-            let written = value.to_stream();
-            let value = target.to_stream();
-            forbidden_borrow(written, &value, kind, form, errors);
-            Some(Capture { name, value, kind })
-        }
-        _ => {
-            let value = value.to_stream();
-            let kind = Kind::Borrowed;
-            Some(Capture { name, value, kind })
+    let (target, kind) = match target.ident() {
+        Some((word, target)) if word == "mut" => (target.to_stream(), Kind::BorrowedMut),
+        _ => (target.to_stream(), Kind::Borrowed),
+    };
+    forbidden_borrow(value.to_stream(), &target, kind, form, errors);
+    let value = match kind {
+        Kind::BorrowedMut => target,
+        _ => value.to_stream(),
+    };
+    Some(Capture { name, value, kind })
+}
+
+/// Whether the expression is `&..`, and not merely begins with one, as `&a - &b` does.
+pub(crate) fn is_borrow(expression: &TokenStream) -> bool {
+    match syn::parse2::<Expr>(expression.clone()) {
+        Ok(mut expr) => loop {
+            expr = match expr {
+                Expr::Group(group) => *group.expr,
+                Expr::Paren(paren) => *paren.expr,
+                expr => return matches!(expr, Expr::Reference(_)),
+            };
+        },
+        Err(_) => {
+            let first = expression.clone().into_iter().next();
+            first.is_some_and(|tree| is_punct(&tree, '&'))
         }
     }
 }
@@ -214,9 +218,9 @@ fn foreign_prefix(
             false => format!("{name} = {value}"),
         };
         // The body of a loop runs many times, and can give its one value away in none of them.
-        let own = match form {
-            Form::Foreach => format!("{name}.clone()"),
-            Form::Job => name.to_string(),
+        let own = match form.is_loop() {
+            true => format!("{name}.clone()"),
+            false => name.to_string(),
         };
         errors.push_spanned(
             whole,
@@ -232,12 +236,12 @@ fn foreign_prefix(
         return None;
     }
     match prefix.to_string().as_str() {
-        "ref" if form == Form::Foreach => {
+        "ref" if form.is_loop() => {
             errors.push_spanned(
                 whole,
                 format_args!("a capture borrows with `&`; write `&{name}`"),
             );
-            let value = quote!(&#name);
+            let value = quote_spanned!(name.span()=> &#name);
             let kind = Kind::Borrowed;
             Some(Capture { name, value, kind })
         }

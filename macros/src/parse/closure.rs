@@ -1,9 +1,9 @@
 //! The header of the closure that is a call's body, and where the body ends.
 
-use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
+use super::Form;
 use super::tokens::{Tokens, is_punct};
-use super::{FOREACH_OPTIONS, JOB_OPTIONS};
 use crate::error::Errors;
 use crate::model::{Closure, Header};
 
@@ -20,7 +20,7 @@ pub(super) fn starts(mut rest: Tokens<'_>) -> bool {
 }
 
 /// Takes a closure where one begins. What remains are the clauses wrongly put after it.
-pub(super) fn closure(rest: &mut Tokens<'_>, errors: &mut Errors) -> Option<Closure> {
+pub(super) fn closure(rest: &mut Tokens<'_>, form: Form, errors: &mut Errors) -> Option<Closure> {
     let attributes = attributes(rest);
     let mut asynchronous = None;
     let mut moves = None;
@@ -33,7 +33,7 @@ pub(super) fn closure(rest: &mut Tokens<'_>, errors: &mut Errors) -> Option<Clos
         *rest = after;
     }
     let header = header(rest, errors)?;
-    let body = rest.take(body_end(*rest));
+    let body = rest.take(body_end(*rest, form));
     rest.eat_punct(',');
     if body.is_empty() {
         errors.push(
@@ -115,14 +115,14 @@ fn count(parameters: Tokens<'_>) -> usize {
 ///
 /// A comma ends it that is the last token, that has a clause after it, or that no generic argument
 /// or closure can hold, since neither began before it. At any other comma rustc decides.
-fn body_end(rest: Tokens<'_>) -> usize {
+fn body_end(rest: Tokens<'_>, form: Form) -> usize {
     let trees = rest.trees();
     let mut may_hold_comma = false;
     for (at, tree) in trees.iter().enumerate() {
         may_hold_comma |= is_punct(tree, '<') || is_punct(tree, '|');
         if is_punct(tree, ',') {
             let after = Tokens::new(&trees[at + 1..]);
-            if !may_hold_comma || after.is_empty() || is_clause(after) {
+            if !may_hold_comma || after.is_empty() || is_clause(after, form) {
                 return at;
             }
         }
@@ -130,16 +130,12 @@ fn body_end(rest: Tokens<'_>) -> usize {
     trees.len()
 }
 
-fn is_clause(rest: Tokens<'_>) -> bool {
-    let known = |name: &Ident| {
-        let mut options = FOREACH_OPTIONS.iter().chain(JOB_OPTIONS);
-        options.any(|option| name == option)
-    };
+fn is_clause(rest: Tokens<'_>, form: Form) -> bool {
     match rest.ident() {
         Some((name, after)) if name == "using" || name == "init" => {
             after.group(Delimiter::Parenthesis).is_some()
         }
-        Some((name, after)) => known(&name) && (after.at_assignment() || after.at_colon()),
+        Some((name, after)) => form.is_option(&name) && (after.at_assignment() || after.at_colon()),
         None => false,
     }
 }

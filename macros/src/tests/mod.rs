@@ -4,7 +4,16 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::error::nearest;
-use crate::{expand_foreach, expand_job};
+use crate::{
+    expand_entered, expand_foreach, expand_invocation, expand_main, expand_pipeline,
+    expand_process_job, expand_thread_job,
+};
+
+mod attributes;
+mod back_ends;
+mod pipelines;
+mod processes;
+mod runspaces;
 
 /// The expansion of `foreach_parallel!`, formatted; it must parse as the value of a `let`.
 fn foreach(call: TokenStream) -> String {
@@ -13,11 +22,40 @@ fn foreach(call: TokenStream) -> String {
 
 /// The expansion of `start_thread_job!`.
 fn job(call: TokenStream) -> String {
-    formatted(expand_job(quote!(::runspace, #call)))
+    formatted(expand_thread_job(quote!(::runspace, #call)))
+}
+
+/// The expansion of `start_job!`.
+fn process_job(call: TokenStream) -> String {
+    formatted(expand_process_job(quote!(::runspace, #call)))
+}
+
+/// The expansion of `invoke!`.
+fn invoke(call: TokenStream) -> String {
+    formatted(expand_invocation(quote!(::runspace, #call)))
+}
+
+/// The expansion of `pipeline!`.
+fn pipeline(call: TokenStream) -> String {
+    formatted(expand_pipeline(quote!(::runspace, #call)))
+}
+
+/// What a function under `#[job(..)]` becomes.
+fn entered(arguments: TokenStream, item: TokenStream) -> String {
+    formatted_items(expand_entered(arguments, item))
+}
+
+/// What `main` under `#[main(..)]` becomes.
+fn main(arguments: TokenStream, item: TokenStream) -> String {
+    formatted_items(expand_main(arguments, item))
 }
 
 fn formatted(expansion: TokenStream) -> String {
-    let file = syn::parse2(quote!(fn f() { let call = #expansion; })).expect("an expression");
+    formatted_items(quote!(fn f() { let call = #expansion; }))
+}
+
+fn formatted_items(items: TokenStream) -> String {
+    let file = syn::parse2(items).expect("an expression or items");
     // One line, so that the tests do not depend on where lines are broken.
     let lines = prettyplease::unparse(&file);
     let words: Vec<&str> = lines.split_whitespace().collect();
@@ -233,7 +271,7 @@ fn dollar_using_captures() {
     let source = "::runspace, items, using(a.clone()), |x| $using:a";
     let code = formatted(expand_foreach(typed(source)));
     assert_has(&code, &["|(a,)| move"]);
-    let code = formatted(expand_job(typed("::runspace, let b = $using:a; b")));
+    let code = formatted(expand_thread_job(typed("::runspace, let b = $using:a; b")));
     assert_has(&code, &["send(a)", "move |(a,)| { let b = a; b }"]);
 }
 
@@ -297,7 +335,7 @@ fn statements_are_told_from_clauses() {
         ("'a: loop { break 'a 1 }", "{ 'a: loop { break 'a 1 } }"),
     ] {
         let tokens = typed(&format!("::runspace, {statements}"));
-        let code = expand_job(tokens).to_string();
+        let code = expand_thread_job(tokens).to_string();
         let body = format!("move | () | {}", typed(body));
         assert_has(&code, &[&body]);
         assert_lacks(&code, &["compile_error"]);
@@ -317,7 +355,7 @@ fn mistake_leaves_the_expansion() {
         "items; throttle = 4; |x| BODY",
         "items => |x| BODY",
         "x in items, |x| BODY",
-        "items, on = rayon(&pool), |x| BODY",
+        "items, on = cluster(&cluster), |x| BODY",
         "items, on = fiber, |x| BODY",
         "items, || BODY",
         "items, |x| BODY, throttle = 4",
@@ -373,7 +411,7 @@ fn mistake_leaves_the_expansion() {
         "name = 4, BODY",
         "{ BODY }, name = 4",
     ] {
-        let code = formatted(expand_job(typed(&format!("::runspace, {call}"))));
+        let code = formatted(expand_thread_job(typed(&format!("::runspace, {call}"))));
         assert_has(&code, &["compile_error!", "__private::thread_job(", "BODY"]);
     }
 }
@@ -413,7 +451,7 @@ fn hopeless_call_is_its_error() {
         "async |job| a",
         "|job|",
     ] {
-        let code = formatted(expand_job(typed(&format!("::runspace, {call}"))));
+        let code = formatted(expand_thread_job(typed(&format!("::runspace, {call}"))));
         assert_has(&code, &["compile_error!"]);
         assert_lacks(&code, &["__private"]);
     }
@@ -458,13 +496,17 @@ fn errors_name_the_rewrite() {
 fn no_prefix_is_fatal_to_the_macro() {
     let call = "::runspace, &items . iter (), throttle = 4, ordered = true, init(a = 1, b = f(2)), \
                 using(a, b.clone(), &c, d = e::<A, B>(1)), move |x: T, job| -> U { $using:x; x }, \
-                name = 5; { 1 }";
+                name = 5; { 1 } | filter::<A, B>(|x| x)?.y() || a::b(c), file = d | foreach_parallel(|x| \
+                x) | collect";
     let trees: Vec<_> = typed(call).into_iter().collect();
     for start in 0..trees.len() {
         for end in start..=trees.len() {
             let part: TokenStream = trees[start..end].iter().cloned().collect();
             let _ = expand_foreach(part.clone());
-            let _ = expand_job(part);
+            let _ = expand_process_job(part.clone());
+            let _ = expand_invocation(part.clone());
+            let _ = expand_pipeline(part.clone());
+            let _ = expand_thread_job(part);
         }
     }
 }

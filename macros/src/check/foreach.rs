@@ -1,0 +1,202 @@
+use proc_macro2::{TokenStream, TokenTree};
+use quote::quote;
+use syn::LitInt;
+
+use super::place::{self, BackEnd};
+use super::{Clauses, clauses, synchronous};
+use crate::error::Errors;
+use crate::model::{Body, Call, Capture, Closure, Entry, Foreach, Kind, Setting, Work};
+use crate::parse::{Form, is_borrow};
+
+pub(crate) fn foreach(mut call: Call, errors: &mut Errors) -> Option<Foreach> {
+    let items = call.subject.take()?;
+    let work = work(call, Form::Foreach, Input::of(&items), errors)?;
+    Some(Foreach { items, work })
+}
+
+/// What a loop runs over.
+#[derive(Clone, Copy)]
+pub(super) enum Input<'a> {
+    /// Something that it owns, as far as can be seen.
+    Owned,
+    /// `&items`
+    Borrowed(&'a TokenStream),
+    /// What another loop makes, while it makes it.
+    Stream,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn of(items: &'a TokenStream) -> Self {
+        match is_borrow(items) {
+            true => Input::Borrowed(items),
+            false => Input::Owned,
+        }
+    }
+}
+
+pub(super) fn work(call: Call, form: Form, input: Input<'_>, errors: &mut Errors) -> Option<Work> {
+    let Clauses {
+        mut settings,
+        inits,
+        captures,
+        using,
+    } = clauses(call.clauses, &call.used, form, errors);
+    settings.retain(|setting| setting.name != "throttle" || not_zero(&setting.value, errors));
+    let within = taken(&mut settings, "within");
+    let on = taken(&mut settings, "on");
+    let back_end = on.and_then(|on| place::back_end(on, errors));
+    if !matches!(back_end, Some(BackEnd::Process(_)))
+        && let Some(retry) = taken(&mut settings, "retry")
+    {
+        errors.push(
+            retry.name.span(),
+            "`retry` is for `on = process`: elsewhere the body has used up its item when it fails; \
+             write `on = process, retry = ..`",
+        );
+    }
+    let Body::Closure(body) = call.body else {
+        return None;
+    };
+    let body = item_closure(body, errors)?;
+    let borrowed = captures.iter().find(|capture| borrows(capture));
+    let mut entry = match within {
+        Some(within) => Entry::Within(within.value),
+        None if matches!(input, Input::Borrowed(_)) || borrowed.is_some() => Entry::Borrowed,
+        None => Entry::Stream,
+    };
+    if matches!(back_end, Some(BackEnd::Process(_))) {
+        // Without a mistake, that is. What was meant with one is a loop that lends.
+        if nothing_lent(&entry, input, &captures, errors) {
+            entry = Entry::Process;
+        }
+    } else if let (Entry::Borrowed, Input::Stream, Some(capture)) = (&entry, input, borrowed) {
+        not_behind_a_stage(capture, errors);
+    }
+    let is_process = matches!(entry, Entry::Process);
+    let place = match back_end {
+        Some(BackEnd::Place(place)) => Some(place),
+        Some(BackEnd::Process(place)) => place.filter(|_| is_process),
+        None => None,
+    };
+    Some(Work {
+        krate: call.krate,
+        owning: is_process || using.is_some() || !call.used.is_empty() || body.moves.is_some(),
+        entry,
+        settings,
+        place,
+        inits,
+        captures,
+        body,
+    })
+}
+
+fn borrows(capture: &Capture) -> bool {
+    matches!(capture.kind, Kind::Borrowed | Kind::BorrowedMut)
+}
+
+/// Takes an option out of the others.
+fn taken(settings: &mut Vec<Setting>, name: &str) -> Option<Setting> {
+    let at = settings.iter().position(|setting| setting.name == name)?;
+    Some(settings.remove(at))
+}
+
+/// Whether another process could do with what the call says. Says what it could not do with.
+fn nothing_lent(
+    entry: &Entry,
+    input: Input<'_>,
+    captures: &[Capture],
+    errors: &mut Errors,
+) -> bool {
+    let mut nothing = true;
+    if let Entry::Within(scope) = entry {
+        errors.push_spanned(
+            scope,
+            "a scope lends to threads, and nothing can be lent to another process; leave `within` \
+             out",
+        );
+        nothing = false;
+    }
+    if let Input::Borrowed(items) = input {
+        let target = lent(items);
+        errors.push_spanned(
+            items,
+            format_args!(
+                "another process cannot borrow items from this one; write `{target}` to send them, \
+                 or `{target}.clone()` to send copies"
+            ),
+        );
+        nothing = false;
+    }
+    for capture in captures.iter().filter(|capture| borrows(capture)) {
+        nothing = false;
+        // `&mut` has been reported, in words that fit here too.
+        if capture.kind == Kind::Borrowed {
+            let target = lent(&capture.value);
+            errors.push_spanned(
+                &capture.value,
+                format_args!(
+                    "another process cannot borrow from this one; write `{target}` to send the \
+                     value, or `{target}.clone()` to send a copy"
+                ),
+            );
+        }
+    }
+    nothing
+}
+
+/// What stands behind the `&`.
+fn lent(borrow: &TokenStream) -> TokenStream {
+    let mut trees = borrow.clone().into_iter();
+    match trees.next() {
+        Some(TokenTree::Punct(_)) => trees.collect(),
+        // `(&items)`
+        Some(TokenTree::Group(group)) => lent(&group.stream()),
+        first => first.into_iter().collect(),
+    }
+}
+
+/// A stage that lends would have to wait for all that comes into it.
+fn not_behind_a_stage(capture: &Capture, errors: &mut Errors) {
+    let target = lent(&capture.value);
+    errors.push_spanned(
+        &capture.value,
+        format_args!(
+            "a stage behind a parallel one streams, and lends nothing while it does; add `within = \
+             scope` to it, or write `{target}.clone()` to move a copy in"
+        ),
+    );
+}
+
+fn not_zero(value: &TokenStream, errors: &mut Errors) -> bool {
+    let zero = syn::parse2::<LitInt>(value.clone()).is_ok_and(|n| n.base10_digits() == "0");
+    if zero {
+        errors.push_spanned(
+            value,
+            "a throttle of 0 would run nothing; write 1 for one item at a time",
+        );
+    }
+    !zero
+}
+
+fn item_closure(mut body: Closure, errors: &mut Errors) -> Option<Closure> {
+    synchronous(&body, errors)?;
+    match body.header.count {
+        1 | 2 => Some(body),
+        0 => {
+            errors.push(
+                body.header.open.span(),
+                "the closure takes the item; write `|item|`, or `|_|` if it has no use for it",
+            );
+            body.header.parameters = quote!(_);
+            body.header.count = 1;
+            Some(body)
+        }
+        _ => {
+            errors.push_spanned(
+                &body.header.parameters,
+                "the closure takes the item, and the job if it emits; write `|item|` or `|item, job|`",
+            );
+            None
+        }
+    }
+}
