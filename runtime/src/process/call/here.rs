@@ -1,0 +1,113 @@
+//! In the parent: a body is sent, and what comes of it is taken in.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::Failure;
+#[cfg(test)]
+use super::super::child::Handle;
+use super::super::child::Lines;
+use super::super::entry::{Body, What};
+use super::super::link::{Link, Start, unread};
+use super::super::wire::{FrameError, Kind};
+use super::super::{entry::Note, place::place};
+
+/// What comes of a body.
+#[derive(Debug)]
+pub(crate) enum Event<T> {
+    Output(T),
+    Note(Note),
+    /// The body has ended; nothing comes any more.
+    End(Result<(), Failure>),
+}
+
+/// A body that runs in another process. Dropped, it is ended.
+#[derive(Debug)]
+pub(crate) struct Running<T> {
+    link: Option<Link>,
+    #[cfg(test)]
+    handle: Handle,
+    outputs: PhantomData<fn() -> T>,
+}
+
+/// A process that has run nothing yet: a spare one if there is one. What it prints goes to `lines`.
+pub(crate) fn fresh(start: &Start, lines: Arc<dyn Lines>) -> Result<Link, Failure> {
+    match place().spares.take(start, &lines) {
+        Some(link) => Ok(link),
+        None => Link::start(start, lines),
+    }
+}
+
+/// Runs `body` in the process behind `link`, which has not run any yet.
+pub(crate) fn call<C: Serialize, T: DeserializeOwned>(
+    start: &Start,
+    mut link: Link,
+    body: Body,
+    captures: &C,
+) -> Result<Running<T>, Failure> {
+    let sent = link.send_body(Kind::Call, body, captures);
+    // Beside the job, and whatever becomes of it: the next one will want a process, too.
+    place().spares.refill(start);
+    sent?;
+    Ok(Running {
+        #[cfg(test)]
+        handle: link.handle().clone(),
+        link: Some(link),
+        outputs: PhantomData,
+    })
+}
+
+impl<T: DeserializeOwned> Running<T> {
+    #[cfg(test)]
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits for the next thing that comes. After the end, only the end comes.
+    pub(crate) fn next(&mut self) -> Event<T> {
+        let Some(link) = &mut self.link else {
+            return Event::End(Err(Failure::Stopped));
+        };
+        let frame = match link.next() {
+            Ok(frame) => frame,
+            Err(failure) => return self.end(Err(failure)),
+        };
+        let strange = |kind| Failure::Nonsense(FrameError::Kind(kind as u8));
+        let end = match frame.kind {
+            Kind::Output => match frame.value() {
+                Ok(value) => return Event::Output(value),
+                Err(error) => Err(unread::<T>(What::Output, &error)),
+            },
+            Kind::Record => match frame.value() {
+                Ok(note) => return Event::Note(note),
+                Err(_) => Err(strange(Kind::Record)),
+            },
+            Kind::Done => Ok(()),
+            Kind::Panicked => match frame.value() {
+                Ok(panicked) => Err(Failure::Panicked(panicked)),
+                Err(_) => Err(strange(Kind::Panicked)),
+            },
+            Kind::Codec => match frame.value() {
+                Ok(report) => Err(Failure::There(report)),
+                Err(_) => Err(strange(Kind::Codec)),
+            },
+            kind => Err(strange(kind)),
+        };
+        self.end(end)
+    }
+
+    fn end(&mut self, end: Result<(), Failure>) -> Event<T> {
+        if let Some(link) = self.link.take() {
+            // All lines it has printed so far belong to this body.
+            link.handle().flush();
+            match end {
+                Ok(()) | Err(Failure::Panicked(_) | Failure::There(_)) => link.left(),
+                Err(_) => drop(link),
+            }
+        }
+        Event::End(end)
+    }
+}

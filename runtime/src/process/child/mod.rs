@@ -1,0 +1,18 @@
+//! Child processes as their parent has them: started, watched, stopped and always reaped.
+//!
+//! One thread does all of that for all children, the [`Supervisor`]: it starts them (the system ties
+//! a child's death signal to the thread that started it, so that thread has to outlive them),
+//! drains what they print, sees them end, and carries out what was put off. It is there while there
+//! are children, and a second longer.
+
+mod capture;
+mod exit;
+mod handle;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use capture::{LONGEST, Lines, NoLines, Stream};
+pub use exit::{Crash, Exit};
+pub(crate) use handle::{Born, Child, Handle, Patience};
+pub(crate) use supervisor::{Spec, Supervisor, supervisor};

@@ -1,0 +1,51 @@
+//! Panics of bodies in a worker, with their message and place.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{PanicPayload, drop_quietly};
+
+/// What is known of a panic in another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Panicked {
+    pub(crate) message: String,
+    /// `src/main.rs:3:5`; `None` for a panic that was raised again.
+    pub(crate) location: Option<String>,
+}
+
+thread_local! {
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs `body`; its panic is told as usual, on stderr, and answered.
+pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            let place = info.location().map(ToString::to_string);
+            // A panic in a destructor of the thread's own values has no place to be kept.
+            let _ = PLACE.try_with(|it| *it.borrow_mut() = place);
+            before(info);
+        }));
+    });
+    PLACE.with_borrow_mut(Option::take);
+    catch_unwind(AssertUnwindSafe(body))
+}
+
+impl Panicked {
+    /// What `payload`, which was caught just now, says.
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+        let payload = PanicPayload::new(payload);
+        let message = payload.message().to_owned();
+        drop_quietly(payload);
+        Self {
+            message,
+            location: PLACE.with_borrow_mut(Option::take),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! A worker that does nothing but copy itself.
+//!
+//! It has come as far as a worker comes before its first body: code and libraries are in place and
+//! the constructors have run. A copy of it is a process of its own that has run nothing of the user's
+//! but those constructors, at a fraction of what starting the program again costs.
+
+use super::super::sys::channel::Channel;
+use super::super::sys::fork::Copier;
+use super::super::sys::own;
+use super::super::wire::Kind;
+use super::io::{ChildIo, flush_output, leave};
+
+/// Makes copies until the parent has enough, and ends the process. Returns in the copies, with the
+/// channel that the parent has given each.
+pub(super) fn copies(io: ChildIo) -> Channel {
+    // What the constructors have printed must not come out of every copy.
+    flush_output();
+    let copier = Copier::new();
+    // The last frame: from here on the channel carries descriptors and numbers of processes.
+    io.sender.plain(Kind::Template, &copier.is_some());
+    let channel = io.into_channel();
+    let Some(copier) = copier else {
+        leave(0);
+    };
+    loop {
+        let Ok(Some([own, out, err])) = channel.receive_descriptors() else {
+            leave(0);
+        };
+        match copier.copy() {
+            Ok(None) => {
+                if own::be_a_copy(&out, &err).is_err() {
+                    leave(122);
+                }
+                return Channel::new(own);
+            }
+            Ok(Some(pid)) => channel.send_bytes(&pid.as_raw_nonzero().get().to_ne_bytes()),
+            Err(_) => channel.send_bytes(&0_i32.to_ne_bytes()),
+        }
+    }
+}

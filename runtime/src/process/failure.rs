@@ -1,0 +1,180 @@
+//! Why work in another process has no value.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::child::Crash;
+use super::entry::{CodecReport, NotInProgram, Panicked, Refusal, What};
+use super::wire::FrameError;
+
+/// Why work in another process has no value.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The body panicked.
+    Panicked(Panicked),
+    /// The process ended, or was ended by someone else, before it had a result.
+    Crashed(Crash),
+    /// It was stopped by the one who started it.
+    Stopped,
+    /// It took longer than allowed.
+    TimedOut(Duration),
+    /// The system gave no process.
+    NoProcess(io::Error),
+    /// The process did not report in time, or ended before it did.
+    NoHello(Crash, Duration),
+    /// The process is not the same program.
+    Refused(Refusal),
+    /// The body is not in the executable.
+    NotInProgram(NotInProgram),
+    /// Jobs have started jobs so many levels deep that it can only be a mistake.
+    TooDeep(u32),
+    /// A value cannot be written here.
+    Write(CodecReport),
+    /// A value cannot be read here.
+    Read(CodecReport),
+    /// A value cannot be written or read there.
+    There(CodecReport),
+    /// What came from the process makes no sense.
+    Nonsense(FrameError),
+    /// The policy of this process does not allow it.
+    Denied(crate::policy::Denied),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(it) => {
+                write!(f, "panicked")?;
+                if let Some(location) = &it.location {
+                    write!(f, " at {location}")?;
+                }
+                write!(f, ": {}", it.message)
+            }
+            Self::Crashed(crash) => write!(f, "{crash}"),
+            Self::Stopped => f.write_str("was stopped before it finished"),
+            Self::TimedOut(limit) => write!(f, "took longer than {limit:?} and was ended"),
+            Self::NoProcess(error) => write!(f, "has no process to run in: {error}"),
+            Self::NoHello(crash, limit) => {
+                write!(f, "has no worker: none reported within {limit:?}; {crash}")
+            }
+            Self::Refused(refusal) => write!(f, "has no worker: {refusal}"),
+            Self::NotInProgram(error) => write!(f, "cannot run in another process: {error}"),
+            Self::TooDeep(depth) => write!(
+                f,
+                "was not started: this process is already {depth} levels of jobs deep, as many as \
+                 are allowed; does every job start one more?"
+            ),
+            Self::Write(report) => write_report(f, report, "cannot be sent"),
+            Self::Read(report) => write_report(f, report, "cannot be read back"),
+            Self::There(report) => write_report(f, report, "did not cross"),
+            Self::Nonsense(error) => write!(f, "has lost its worker: {error}"),
+            Self::Denied(denied) => write!(f, "{denied}"),
+        }
+    }
+}
+
+fn write_report(f: &mut fmt::Formatter<'_>, report: &CodecReport, how: &str) -> fmt::Result {
+    let what = match report.what {
+        What::Captures => "the captured values",
+        What::Item => "the item",
+        What::Output => "the output",
+        What::Message => "a message",
+    };
+    write!(f, "{what} (of type `{}`) {how}: {}", report.of, report.text)
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoProcess(error) => Some(error),
+            Self::NotInProgram(error) => Some(error),
+            Self::Nonsense(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<NotInProgram> for Failure {
+    fn from(error: NotInProgram) -> Self {
+        Self::NotInProgram(error)
+    }
+}
+
+/// Why work in a process of its own has no value: it crashed, was killed, took too long, could not be
+/// started, or a value could not cross.
+///
+/// Prints as, say, `its process (pid 4711) was killed by SIGSEGV`, with the last lines that the process
+/// wrote to stderr.
+///
+/// ```
+/// use runspace::{JobErrorKind, start_job};
+///
+/// let job = start_job!(name = "crash", { std::process::abort() });
+/// let error = job.join().map(|()| ()).unwrap_err();
+/// let JobErrorKind::Process(process) = error.kind() else {
+///     panic!("{error}")
+/// };
+/// assert_eq!(process.crash().unwrap().exit().signal_name(), Some("SIGABRT"));
+/// ```
+#[derive(Clone)]
+pub struct ProcessError {
+    failure: std::sync::Arc<Failure>,
+}
+
+impl ProcessError {
+    pub(crate) fn new(failure: Failure) -> Self {
+        Self {
+            failure: std::sync::Arc::new(failure),
+        }
+    }
+
+    /// How the process ended, where that is what went wrong.
+    #[must_use]
+    pub fn crash(&self) -> Option<&Crash> {
+        match &*self.failure {
+            Failure::Crashed(crash) | Failure::NoHello(crash, _) => Some(crash),
+            _ => None,
+        }
+    }
+
+    /// Whether it was ended because it took too long.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(&*self.failure, Failure::TimedOut(_))
+    }
+
+    /// Whether it was refused by the policy of this process.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.denied().is_some()
+    }
+
+    /// The refusal, if it was refused by the policy of this process.
+    #[must_use]
+    pub fn denied(&self) -> Option<&crate::policy::Denied> {
+        match &*self.failure {
+            Failure::Denied(denied) => Some(denied),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl fmt::Debug for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProcessError").field(&self.failure).finish()
+    }
+}
+
+impl Error for ProcessError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failure.source()
+    }
+}

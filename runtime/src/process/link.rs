@@ -1,0 +1,295 @@
+//! A worker process and the channel to it, as the parent has them.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::Failure;
+use super::child::{Child, Handle, Lines, NoLines, Patience, Spec, Supervisor, supervisor};
+use super::entry::{
+    Body, CodecReport, Greeting, Opening, Refusal, Setup, What, depth, marker, serve_if_worker,
+};
+use super::surroundings::Surroundings;
+use super::sys::channel::Channel;
+use super::wire::{CodecError, Frame, FrameError, FrameReader, FrameWriter, Kind, SendError};
+
+/// How deep jobs may start jobs.
+pub(crate) const MOST_DEPTH: u32 = 10;
+
+/// How long a worker may take from its start to its first word.
+const TO_GREET: Duration = Duration::from_secs(20);
+
+/// A worker process and the channel to it. Dropped, it is ended.
+#[derive(Debug)]
+pub(crate) struct Link {
+    child: Child,
+    reader: FrameReader<Channel>,
+    writer: FrameWriter<Channel>,
+    /// Until when the child has to say who it is; `None` once it has.
+    greeting: Option<Instant>,
+}
+
+/// Who wants a child, and from where: taken on the thread that asks, since rights, limits, variables
+/// and the directory are what they are there and then.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    /// Good while there is a child of it; ask [`supervisor`](Self::supervisor) to start one.
+    pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) surroundings: Arc<Surroundings>,
+}
+
+impl Start {
+    pub(crate) fn here() -> Result<Self, Failure> {
+        // In a worker whose `main` was to serve and has not: before it starts what its parent has.
+        serve_if_worker();
+        let depth = depth();
+        if depth >= MOST_DEPTH {
+            return Err(Failure::TooDeep(depth));
+        }
+        Ok(Self {
+            supervisor: supervisor().map_err(Failure::NoProcess)?,
+            surroundings: Arc::new(Surroundings::now()),
+        })
+    }
+
+    /// The thread that starts children for it. The one that was there may have ended since.
+    pub(crate) fn supervisor(&self) -> io::Result<Arc<Supervisor>> {
+        if !self.supervisor.is_over() {
+            return Ok(Arc::clone(&self.supervisor));
+        }
+        let supervisor = supervisor()?;
+        if supervisor.has_rights_of(&self.supervisor) {
+            return Ok(supervisor);
+        }
+        Err(io::Error::other(
+            "the thread that asked for it had other rights than this one has",
+        ))
+    }
+}
+
+/// A worker that is ready to be started.
+fn worker() -> Result<Spec, Failure> {
+    let (channel, theirs) = Channel::pair().map_err(Failure::NoProcess)?;
+    let mut command = Command::new("/proc/self/exe");
+    let mut args = std::env::args_os();
+    command
+        .arg0(marker(depth() + 1))
+        // The name of the program, then its arguments: the worker takes the marker off.
+        .arg(args.next().unwrap_or_else(|| OsString::from("runspace")))
+        .args(args)
+        .process_group(0)
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Ok(Spec {
+        command,
+        channel: Some(channel),
+        lines: Arc::new(NoLines),
+    })
+}
+
+impl Link {
+    /// Starts a worker. What is wrong with it shows later.
+    pub(crate) fn start(start: &Start, lines: Arc<dyn Lines>) -> Result<Self, Failure> {
+        Self::start_as(start, lines, false)
+    }
+
+    /// Starts a worker that does nothing but copy itself.
+    pub(crate) fn start_template(start: &Start) -> Result<Self, Failure> {
+        Self::start_as(start, Arc::new(NoLines), true)
+    }
+
+    fn start_as(start: &Start, lines: Arc<dyn Lines>, template: bool) -> Result<Self, Failure> {
+        let mut spec = worker()?;
+        spec.lines = lines;
+        let supervisor = start.supervisor().map_err(Failure::NoProcess)?;
+        let child = supervisor.spawn(spec).map_err(Failure::NoProcess)?;
+        let mut link = Self::to(child, Some(Instant::now() + TO_GREET));
+        // This fits into the channel's buffer. If the child is gone, that shows in the answer.
+        let opening = Opening {
+            policy: start.surroundings.policy().to_vec(),
+            template,
+        };
+        let _ = link.writer.part(&Greeting::own());
+        let _ = link.writer.part(&opening);
+        let _ = link
+            .writer
+            .end(Kind::Open)
+            .and_then(|()| link.writer.flush());
+        Ok(link)
+    }
+
+    /// The link to a worker that is a copy of one that has said who it is.
+    pub(crate) fn to_copy(child: Child) -> Self {
+        Self::to(child, None)
+    }
+
+    fn to(child: Child, greeting: Option<Instant>) -> Self {
+        let channel = child.channel();
+        Self {
+            reader: FrameReader::new(channel.clone()),
+            writer: FrameWriter::new(channel.clone()),
+            child,
+            greeting,
+        }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.child.handle()
+    }
+
+    pub(crate) fn child(&self) -> &Child {
+        &self.child
+    }
+
+    /// Whether the child still holds its end, as far as can be seen from here.
+    pub(crate) fn is_open(&self) -> bool {
+        use super::sys::channel::Peer;
+        !self.handle().has_ended() && self.child.channel().peer() == Peer::Open
+    }
+
+    /// Waits for the child to say who it is.
+    pub(crate) fn greet(&mut self) -> Result<(), Failure> {
+        let Some(deadline) = self.greeting else {
+            return Ok(());
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let came = self.reader.has_frame()
+            || self
+                .child
+                .channel()
+                .wait_readable(left)
+                .map_err(Failure::NoProcess)?;
+        if !came {
+            self.handle().kill();
+            return Err(Failure::NoHello(self.child.crash(), TO_GREET));
+        }
+        let frame = match self.reader.next() {
+            Ok(Some(frame)) => frame,
+            Ok(None) | Err(FrameError::Cut | FrameError::Io(_)) => {
+                return Err(match self.handle().was_stopped() {
+                    true => Failure::Stopped,
+                    false => Failure::NoHello(self.child.crash(), TO_GREET),
+                });
+            }
+            Err(error) => return Err(Failure::Nonsense(error)),
+        };
+        let strange = |kind: Kind| Failure::Nonsense(FrameError::Kind(kind as u8));
+        let refusal = match frame.kind {
+            Kind::Hello => match frame.value() {
+                Ok(child) => Refusal::check(&Greeting::own(), &child),
+                Err(_) => return Err(strange(Kind::Hello)),
+            },
+            Kind::Refused => frame.value().ok(),
+            kind => return Err(strange(kind)),
+        };
+        match refusal {
+            None => {
+                self.greeting = None;
+                Ok(())
+            }
+            Some(refusal) => Err(Failure::Refused(refusal)),
+        }
+    }
+
+    /// The next frame; the crash of the child, if none comes any more.
+    pub(crate) fn next(&mut self) -> Result<Frame<'_>, Failure> {
+        self.greet()?;
+        // Asked of the parts, so that a frame can be answered and the rest used when there is none.
+        let Self { reader, child, .. } = self;
+        match reader.next() {
+            Ok(Some(frame)) => Ok(frame),
+            Ok(None) | Err(FrameError::Cut | FrameError::Io(_)) => Err(lost(child)),
+            Err(error) => Err(Failure::Nonsense(error)),
+        }
+    }
+
+    /// Whether a frame is here already.
+    pub(crate) fn has_next(&self) -> bool {
+        self.reader.has_frame()
+    }
+
+    /// Waits for something to read, or the end. False when that takes longer than `limit`.
+    pub(crate) fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
+        Ok(self.reader.has_frame() || self.child.channel().wait_readable(limit)?)
+    }
+
+    pub(crate) fn writer(&mut self) -> &mut FrameWriter<Channel> {
+        &mut self.writer
+    }
+
+    /// Sends a body and its captures.
+    pub(crate) fn send_body<C: Serialize>(
+        &mut self,
+        kind: Kind,
+        body: Body,
+        captures: &C,
+    ) -> Result<(), Failure> {
+        self.greet()?;
+        let sent = self.writer.frame(kind, &body);
+        sent.map_err(|error| self.not_sent::<Body>(What::Message, error))?;
+        let sent = self.writer.send(Kind::Captures, captures);
+        sent.map_err(|error| self.not_sent::<C>(What::Captures, error))
+    }
+
+    /// Sends a body for items, and its captures, which have been written already.
+    pub(crate) fn send_run(&mut self, body: Body, captures: &[u8]) -> Result<(), Failure> {
+        self.greet()?;
+        let sent = self.writer.frame(Kind::Run, &body);
+        sent.map_err(|error| self.not_sent::<Body>(What::Message, error))?;
+        let sent = self.writer.raw(Kind::Captures, captures);
+        sent.map_err(|error| self.not_sent::<Body>(What::Captures, error.into()))
+    }
+
+    /// Sends what the child is to run with.
+    pub(crate) fn send_setup(&mut self, setup: &Setup) -> Result<(), Failure> {
+        self.greet()?;
+        let sent = self.writer.frame(Kind::Setup, setup);
+        sent.map_err(|error| self.not_sent::<Setup>(What::Message, error))
+    }
+
+    /// What a failed sending means.
+    pub(crate) fn not_sent<T: ?Sized>(&self, what: What, error: SendError) -> Failure {
+        match error {
+            SendError::Codec(error) => Failure::Write(CodecReport::new::<T>(what, &error)),
+            SendError::Io(_) => lost(&self.child),
+        }
+    }
+
+    /// Asks the child to leave, and leaves it alone.
+    pub(crate) fn leave(mut self) {
+        // One that cannot even be told is ended with the link.
+        let told = self.writer.send(Kind::Leave, &());
+        if told.is_ok() {
+            self.child.let_leave();
+        }
+    }
+
+    /// The child leaves by itself.
+    pub(crate) fn left(self) {
+        self.child.let_leave();
+    }
+
+    pub(crate) fn stop(&self, patience: Patience) {
+        self.handle().stop(patience);
+    }
+}
+
+/// The channel has ended.
+fn lost(child: &Child) -> Failure {
+    if child.handle().was_stopped() {
+        Failure::Stopped
+    } else {
+        Failure::Crashed(child.crash())
+    }
+}
+
+/// A value from the child that cannot be read.
+pub(crate) fn unread<T: ?Sized>(what: What, error: &CodecError) -> Failure {
+    Failure::Read(CodecReport::new::<T>(what, error))
+}

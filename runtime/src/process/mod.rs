@@ -1,0 +1,33 @@
+//! Child processes of this executable that run its own code.
+//!
+//! Layers, each on those before it: [`wire`] (frames and values), [`sys`] (what the system does),
+//! [`entry`] (how a process becomes a worker, and its side of the channel), [`child`] (processes and
+//! their end), [`link`] (a worker and the channel to it), [`call`] and [`spare`] (one body in a
+//! fresh process), pools and programs.
+
+pub(crate) mod call;
+pub(crate) mod child;
+pub(crate) mod entry;
+mod failure;
+mod link;
+mod place;
+pub(crate) mod pool;
+pub(crate) mod program;
+mod spare;
+mod surroundings;
+mod sys;
+#[cfg(test)]
+mod testing;
+pub(crate) mod wire;
+
+pub use child::{Crash, Exit};
+pub use entry::{Constructor, constructor_of_main, serve_if_worker};
+pub(crate) use failure::Failure;
+pub use failure::ProcessError;
+pub(crate) use link::Start;
+pub(crate) use place::default_pool;
+
+/// Takes over the policy of the parent, in a worker.
+fn policy_of_parent(policy: &[u8]) {
+    crate::policy::take_over(policy);
+}

@@ -1,0 +1,464 @@
+//! One place of a run: a worker at a time, and the items it is sent.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::Failure;
+use super::super::child::{Handle, Lines, Patience};
+use super::super::entry::{Body, CodecReport, Note, What};
+use super::super::link::{Link, Start, unread};
+use super::super::wire::{FrameError, Kind, Label, SendError, to_bytes};
+use super::shared::{Place, Pool};
+use super::there::Told;
+use crate::stop::{OnStop, StopToken};
+use crate::sync::Mutex;
+
+/// A body and its captures, for all workers of one call.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) start: Start,
+    body: Body,
+    /// Written once, sent to each worker.
+    captures: Vec<u8>,
+}
+
+impl Run {
+    pub(crate) fn new<C: Serialize>(
+        start: Start,
+        body: Body,
+        captures: &C,
+    ) -> Result<Self, Failure> {
+        let written = to_bytes(captures);
+        let captures = written
+            .map_err(|error| Failure::Write(CodecReport::new::<C>(What::Captures, &error)))?;
+        Ok(Self {
+            start,
+            body,
+            captures,
+        })
+    }
+}
+
+/// An item, in this process.
+#[derive(Debug)]
+pub(crate) struct Item<T> {
+    pub(crate) index: u64,
+    /// Which try this is, from 1.
+    pub(crate) attempt: u32,
+    pub(crate) value: T,
+}
+
+/// What comes of an item.
+#[derive(Debug)]
+pub(crate) enum Outcome<T, R> {
+    /// Its value, and its end.
+    Value(u64, R),
+    /// One of its outputs.
+    Output(u64, R),
+    /// Its end, without (another) value.
+    Ended(u64),
+    /// It has failed. The item comes back, to be tried again perhaps.
+    Failed(Item<T>, Failure),
+    /// A message of the body on whichever item runs.
+    Note(Note),
+}
+
+/// One place of a run.
+pub(crate) struct Session<T, R> {
+    run: Arc<Run>,
+    place: Place,
+    lines: Arc<dyn Lines>,
+    worker: Option<Link>,
+    control: Arc<Control>,
+    pace: Pace,
+    types: PhantomData<fn(T) -> R>,
+}
+
+/// What a stop acts on.
+#[derive(Debug)]
+struct Control {
+    current: Mutex<Target>,
+    patience: Patience,
+}
+
+#[derive(Debug, Default)]
+struct Target {
+    worker: Option<Handle>,
+    stopped: bool,
+}
+
+impl OnStop for Control {
+    fn on_stop(&self) {
+        let mut target = self.current.lock();
+        target.stopped = true;
+        let worker = target.worker.clone();
+        drop(target);
+        if let Some(worker) = worker {
+            worker.stop(self.patience);
+        }
+    }
+}
+
+/// How often a worker that dies before its first item is replaced.
+const TRIES: u32 = 3;
+
+impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
+    /// Waits for a place in `pool`. `None` when `stop` is stopped before. A stop later on ends the
+    /// worker: politely first, see [`Patience`].
+    pub(crate) fn open(
+        pool: &Pool,
+        run: Arc<Run>,
+        lines: Arc<dyn Lines>,
+        stop: &StopToken,
+    ) -> Option<Self> {
+        let place = pool.place(stop)?;
+        let control = Arc::new(Control {
+            current: Mutex::default(),
+            patience: pool.options().patience,
+        });
+        stop.listen(&control);
+        Some(Self {
+            run,
+            place,
+            lines,
+            worker: None,
+            control,
+            pace: Pace::default(),
+            types: PhantomData,
+        })
+    }
+
+    /// How many items make a batch now: one at first, and as many as take about half a millisecond
+    /// when that is known.
+    pub(crate) fn batch_size(&self) -> usize {
+        let most = self.place.options().recycle.items.unwrap_or(u64::MAX);
+        self.pace
+            .batch
+            .min(usize::try_from(most).unwrap_or(usize::MAX))
+            .max(1)
+    }
+
+    /// Runs the first `count` of `items` on the worker, which is started if need be, and tells `out`
+    /// what comes of them. Those that are still in `items` afterwards have not run: when the worker
+    /// has died or made room for a fresh one, the next call goes on with them.
+    ///
+    /// # Errors
+    /// No worker can be had for this run; nothing of what is left in `items` will run. Or it was
+    /// stopped.
+    pub(crate) fn batch(
+        &mut self,
+        items: &mut VecDeque<Item<T>>,
+        count: usize,
+        limit: Option<Duration>,
+        out: &mut dyn FnMut(Outcome<T, R>),
+    ) -> Result<(), Failure> {
+        let mut worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => self.hire()?,
+        };
+        let start = Instant::now();
+        let Some(sent) = send(&mut worker, items, count, out) else {
+            // It died before it had the whole batch: it has not begun.
+            return self.dismiss();
+        };
+        self.pace.wait_for_most(sent);
+        let done = receive(&mut worker, items, sent, limit, self.control.patience, out);
+        match done {
+            Done::All => {
+                self.pace.record(start.elapsed(), sent);
+                self.worker = Some(worker);
+                Ok(())
+            }
+            Done::Retired => {
+                worker.left();
+                self.dismiss()
+            }
+            Done::Failed(failure) => {
+                drop(worker);
+                let stopped = self.control.current.lock().stopped;
+                if let Some(item) = items.pop_front() {
+                    let failure = if stopped { Failure::Stopped } else { failure };
+                    out(Outcome::Failed(item, failure));
+                }
+                self.dismiss()
+            }
+        }
+    }
+
+    /// The worker is gone.
+    fn dismiss(&mut self) -> Result<(), Failure> {
+        let mut target = self.control.current.lock();
+        target.worker = None;
+        match target.stopped {
+            true => Err(Failure::Stopped),
+            false => Ok(()),
+        }
+    }
+
+    /// A worker that is ready for items.
+    fn hire(&mut self) -> Result<Link, Failure> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_hire() {
+                Err(Failure::Crashed(_) | Failure::NoHello(..)) if tries < TRIES => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn try_hire(&mut self) -> Result<Link, Failure> {
+        if self.control.current.lock().stopped {
+            return Err(Failure::Stopped);
+        }
+        let mut worker = self.place.worker(&self.run.start)?;
+        worker.child().set_lines(Arc::clone(&self.lines));
+        let mut target = self.control.current.lock();
+        if target.stopped {
+            return Err(Failure::Stopped);
+        }
+        target.worker = Some(worker.handle().clone());
+        drop(target);
+        worker.send_run(self.run.body, &self.run.captures)?;
+        let strange = |kind| Failure::Nonsense(FrameError::Kind(kind as u8));
+        let frame = worker.next()?;
+        match frame.kind {
+            Kind::Ready => Ok(worker),
+            Kind::Panicked => match frame.value() {
+                Ok(panicked) => Err(Failure::Panicked(panicked)),
+                Err(_) => Err(strange(Kind::Panicked)),
+            },
+            Kind::Codec => match frame.value() {
+                Ok(report) => Err(Failure::There(report)),
+                Err(_) => Err(strange(Kind::Codec)),
+            },
+            kind => Err(strange(kind)),
+        }
+    }
+
+    /// The run has no more items for this place: the worker drops its state, and goes back to the pool.
+    ///
+    /// # Errors
+    /// The state panicked while it was dropped, or the worker died of it.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let Some(mut worker) = self.worker.take() else {
+            return Ok(());
+        };
+        // If it has left already, what it has said before tells whether it was free to.
+        let _ = worker.writer().send(Kind::EndRun, &());
+        let mut retired = false;
+        let end = loop {
+            let frame = match worker.next() {
+                Ok(frame) => frame,
+                Err(_) if retired => break Ok(()),
+                Err(failure) => return Err(failure),
+            };
+            match frame.kind {
+                Kind::Done => break Ok(()),
+                Kind::Retire => retired = true,
+                Kind::Panicked => {
+                    let strange = Failure::Nonsense(FrameError::Kind(Kind::Panicked as u8));
+                    break Err(frame.value().map_or(strange, Failure::Panicked));
+                }
+                // Threads that a body has left behind may still have something to say.
+                Kind::Record => {}
+                kind => return Err(Failure::Nonsense(FrameError::Kind(kind as u8))),
+            }
+        };
+        worker.handle().drain();
+        self.control.current.lock().worker = None;
+        if retired {
+            worker.left();
+        } else if !worker.handle().was_stopped() {
+            self.place.give_back(worker, &self.run.start);
+        }
+        end
+    }
+}
+
+/// Sends the first `count` of `items`; answers how many, without those that cannot be written, whose
+/// end that is. `None` if the worker has gone before it had all.
+fn send<T: Serialize, R>(
+    worker: &mut Link,
+    items: &mut VecDeque<Item<T>>,
+    count: usize,
+    out: &mut dyn FnMut(Outcome<T, R>),
+) -> Option<usize> {
+    /// More than this is not put together in memory.
+    const FULL: usize = 1 << 20;
+    let mut sent = 0;
+    while sent < count && sent < items.len() && worker.writer().body_len() < FULL {
+        let Item {
+            index,
+            attempt,
+            value,
+        } = &items[sent];
+        let label = Label {
+            index: *index,
+            attempt: *attempt,
+        };
+        match worker.writer().parcel(label, value) {
+            Ok(()) => sent += 1,
+            Err(SendError::Io(_)) => return None,
+            Err(error) => {
+                let failure = worker.not_sent::<T>(What::Item, error);
+                if let Some(item) = items.remove(sent) {
+                    out(Outcome::Failed(item, failure));
+                }
+            }
+        }
+    }
+    let writer = worker.writer();
+    if sent == 0 {
+        writer.abandon();
+    } else {
+        writer.end(Kind::Items).ok()?;
+    }
+    writer.flush().ok()?;
+    Some(sent)
+}
+
+/// Why there is nothing more to receive.
+enum Done {
+    /// All items have ended.
+    All,
+    /// The worker makes room for a fresh one; what is left has not run.
+    Retired,
+    /// The first item that is left has failed with the worker.
+    Failed(Failure),
+}
+
+/// Takes in what comes of the first `sent` of `items`, and takes those that have ended off.
+fn receive<T, R: DeserializeOwned>(
+    worker: &mut Link,
+    items: &mut VecDeque<Item<T>>,
+    sent: usize,
+    limit: Option<Duration>,
+    patience: Patience,
+    out: &mut dyn FnMut(Outcome<T, R>),
+) -> Done {
+    let mut left = sent;
+    let mut since = Instant::now();
+    while left > 0 {
+        if let Some(limit) = limit {
+            let rest = limit.saturating_sub(since.elapsed());
+            match worker.wait_readable(rest) {
+                Ok(true) => {}
+                Ok(false) => {
+                    worker.handle().drain();
+                    worker.stop(patience);
+                    worker.handle().wait(None);
+                    return Done::Failed(Failure::TimedOut(limit));
+                }
+                Err(error) => return Done::Failed(Failure::Nonsense(error.into())),
+            }
+        }
+        if !worker.has_next() {
+            // What an item has printed is told before its end is.
+            worker.handle().drain();
+        }
+        let mut frame = match worker.next() {
+            Ok(frame) => frame,
+            Err(failure) => return Done::Failed(failure),
+        };
+        let strange = Failure::Nonsense(FrameError::Kind(frame.kind as u8));
+        match frame.kind {
+            Kind::Item => {}
+            Kind::Record => {
+                match frame.value() {
+                    Ok(note) => out(Outcome::Note(note)),
+                    Err(_) => return Done::Failed(strange),
+                }
+                continue;
+            }
+            Kind::Retire => return Done::Retired,
+            _ => return Done::Failed(strange),
+        }
+        let Ok((index, told)) = frame.part::<(u64, Told)>() else {
+            return Done::Failed(strange);
+        };
+        let is_first = items.front().is_some_and(|it| it.index == index);
+        if !is_first {
+            return Done::Failed(strange);
+        }
+        if let Told::Output = told {
+            match frame.value::<R>() {
+                Ok(value) => out(Outcome::Output(index, value)),
+                Err(error) => {
+                    // The rest of the item is of no use, and there is no other way to end it.
+                    return Done::Failed(unread::<R>(What::Output, &error));
+                }
+            }
+            continue;
+        }
+        let item = items.pop_front();
+        left -= 1;
+        since = Instant::now();
+        let failed = |failure| item.map(|item| Outcome::Failed(item, failure));
+        let outcome = match told {
+            Told::Value => match frame.value::<R>() {
+                Ok(value) => Some(Outcome::Value(index, value)),
+                Err(error) => failed(unread::<R>(What::Output, &error)),
+            },
+            Told::Panicked(panicked) => failed(Failure::Panicked(panicked)),
+            Told::Codec(report) => failed(Failure::There(report)),
+            Told::Ended | Told::Output => Some(Outcome::Ended(index)),
+        };
+        outcome.into_iter().for_each(&mut *out);
+    }
+    Done::All
+}
+
+/// How many items make a batch, and how long one takes.
+#[derive(Debug)]
+struct Pace {
+    batch: usize,
+    item: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            batch: 1,
+            item: Duration::ZERO,
+        }
+    }
+}
+
+impl Pace {
+    /// What a batch shall take.
+    const TARGET: Duration = Duration::from_micros(500);
+    const MOST: usize = 512;
+
+    /// Sleeps while most of a large batch is done: being woken for each of its results would cost
+    /// more than they do.
+    fn wait_for_most(&self, sent: usize) {
+        const MANY: usize = 32;
+        if sent >= MANY {
+            let sent = u32::try_from(sent).unwrap_or(u32::MAX);
+            std::thread::sleep((self.item * sent / 2).min(Self::TARGET));
+        }
+    }
+
+    fn record(&mut self, took: Duration, items: usize) {
+        self.item = took / u32::try_from(items.max(1)).unwrap_or(u32::MAX);
+        // Twice as many at most: one quick batch says little of the next.
+        let fits = took.as_nanos().max(1);
+        let fits = items as u128 * Self::TARGET.as_nanos() / fits;
+        let fits = usize::try_from(fits).unwrap_or(Self::MOST);
+        self.batch = fits.clamp(1, (self.batch * 2).min(Self::MOST));
+    }
+}
+
+impl<T, R> std::fmt::Debug for Session<T, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("worker", &self.worker)
+            .finish_non_exhaustive()
+    }
+}

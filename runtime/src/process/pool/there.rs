@@ -1,0 +1,254 @@
+//! In the worker: the body runs on the items that come.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::super::entry::{ChildIo, CodecReport, Panicked, Sender, What, catch, flush_output};
+use super::super::sys::memory::resident;
+use super::super::wire::{Kind, Label, SendError};
+use crate::context::{self, Context};
+use crate::stop::StopToken;
+
+/// When a worker makes room for a fresh one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recycle {
+    /// After so many items, over all runs.
+    pub(crate) items: Option<u64>,
+    /// Once it holds so many bytes more than before its first item.
+    pub(crate) growth: Option<u64>,
+}
+
+/// What is told of an item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// A value follows, and the item has ended.
+    Value,
+    /// A value follows.
+    Output,
+    /// The item has ended without (another) value.
+    Ended,
+    Panicked(Panicked),
+    Codec(CodecReport),
+}
+
+/// How often a worker looks how much memory it holds.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a worker process remembers between runs.
+#[derive(Debug, Default)]
+pub(crate) struct Wear {
+    items: u64,
+    before: Option<u64>,
+    looked: Option<Instant>,
+}
+
+impl Wear {
+    /// Whether it is time for a fresh worker, after one more item.
+    fn is_worn(&mut self, limit: &Recycle) -> bool {
+        self.items += 1;
+        if limit.items.is_some_and(|items| self.items >= items) {
+            return true;
+        }
+        let Some(growth) = limit.growth else {
+            return false;
+        };
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return false;
+        }
+        self.looked = Some(Instant::now());
+        let before = self.before.unwrap_or(0);
+        resident().is_some_and(|now| now.saturating_sub(before) > growth)
+    }
+}
+
+thread_local! {
+    static ATTEMPT: Cell<u32> = const { Cell::new(1) };
+}
+
+/// Which try of its item a body in a worker process is, from 1.
+pub(crate) fn attempt() -> u32 {
+    ATTEMPT.get()
+}
+
+/// Unwinds out of a body that is stopped, or whose output cannot be sent.
+struct Leave;
+
+/// Takes items and runs the body on them, in a worker process: what the macro's worker closure is given.
+pub(crate) struct ItemLoop<'a, T, R> {
+    io: &'a mut ChildIo,
+    has_run: bool,
+    worn: bool,
+    types: PhantomData<fn(T) -> R>,
+}
+
+/// Serves a run: `run` is given what was captured and the items, and calls [`ItemLoop::run`].
+pub(crate) fn serve_items<C, T, R>(io: &mut ChildIo, run: impl FnOnce(C, &mut ItemLoop<'_, T, R>))
+where
+    C: DeserializeOwned,
+{
+    let Some(captures) = io.captures::<C>() else {
+        return;
+    };
+    let _entered = context::enter(Context {
+        stop: Some(io.stop().clone()),
+        job: Some(Arc::new(io.sender.clone())),
+        ..Context::default()
+    });
+    let mut worn = false;
+    let ended = catch(|| {
+        let mut items = ItemLoop {
+            io: &mut *io,
+            has_run: false,
+            worn: false,
+            types: PhantomData,
+        };
+        run(captures, &mut items);
+        worn = items.worn;
+    });
+    flush_output();
+    match ended {
+        Ok(()) => io.sender.plain(Kind::Done, &()),
+        Err(payload) => Panicked::new(payload).report(&io.sender),
+    }
+    if worn {
+        super::super::entry::leave(0);
+    }
+}
+
+/// Serves a run: `maker` makes the worker closure of the captures.
+#[cfg(test)]
+pub(crate) fn serve_run<C, T, R, W>(io: &mut ChildIo, maker: fn(C) -> W)
+where
+    C: DeserializeOwned,
+    W: Fn(&mut ItemLoop<'_, T, R>),
+{
+    serve_items(io, |captures, items| maker(captures)(items));
+}
+
+impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
+    /// Runs `body` on every item this worker gets: one value an item.
+    pub(crate) fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
+        self.each(|sender, label, item| {
+            tell_value(sender, label.index, &Told::Value, &body(item));
+        });
+    }
+
+    /// Runs `body` on every item this worker gets: any number of outputs an item.
+    pub(crate) fn run_emitting<F: FnMut(T, &ChildItem<R>)>(&mut self, mut body: F) {
+        let stop = self.io.stop().clone();
+        self.each(|sender, label, item| {
+            let context = ChildItem {
+                sender: sender.clone(),
+                stop: stop.clone(),
+                label,
+                outputs: PhantomData,
+            };
+            body(item, &context);
+            sender.plain(Kind::Item, &(label.index, Told::Ended));
+        });
+    }
+
+    /// Runs `one` on every item. A panic is that item's; so is one while it is read.
+    fn each(&mut self, mut one: impl FnMut(&Sender, Label, T)) {
+        self.has_run = true;
+        let sender = self.io.sender.clone();
+        self.io.wear.before = self.io.wear.before.or_else(resident);
+        sender.plain(Kind::Ready, &());
+        loop {
+            let frame = self.io.next();
+            let mut parcels = match frame.kind {
+                Kind::Items => frame.into_parcels(),
+                // The end of the run.
+                _ => return,
+            };
+            while let Some((label, parcel)) = parcels.next() {
+                if self.io.stop().is_stopping() {
+                    return;
+                }
+                ATTEMPT.set(label.attempt);
+                let ended = catch(|| match parcel.value::<T>() {
+                    Ok(item) => one(&sender, label, item),
+                    Err(error) => {
+                        let told = Told::Codec(CodecReport::new::<T>(What::Item, &error));
+                        sender.plain(Kind::Item, &(label.index, told));
+                    }
+                });
+                if let Err(payload) = ended
+                    && !payload.is::<Leave>()
+                {
+                    let told = Told::Panicked(Panicked::new(payload));
+                    sender.plain(Kind::Item, &(label.index, told));
+                }
+                let ChildIo { wear, recycle, .. } = &mut *self.io;
+                let worn = wear.is_worn(recycle);
+                if worn {
+                    self.worn = true;
+                    flush_output();
+                    sender.plain(Kind::Retire, &());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Sends `value` for an item. False if it cannot be sent; that is told as the item's end.
+fn tell_value<R: Serialize>(sender: &Sender, index: u64, told: &Told, value: &R) -> bool {
+    flush_output();
+    let sent = sender.with(|writer| {
+        let written = writer.part(&(index, told)).and_then(|_| writer.part(value));
+        if let Err(error) = written {
+            writer.abandon();
+            return Err(error);
+        }
+        writer.end(Kind::Item)?;
+        writer.flush().map_err(SendError::Io)
+    });
+    if let Err(error) = &sent {
+        let told = Told::Codec(CodecReport::new::<R>(What::Output, error));
+        sender.plain(Kind::Item, &(index, told));
+    }
+    sent.is_ok()
+}
+
+/// An item that runs in a worker process, as a body that emits sees it.
+#[derive(Debug)]
+pub(crate) struct ChildItem<R> {
+    sender: Sender,
+    stop: StopToken,
+    label: Label,
+    outputs: PhantomData<fn(R)>,
+}
+
+impl<R: Serialize> ChildItem<R> {
+    /// Hands one output to the consumer. Once the call is being stopped, or if the output cannot be
+    /// sent, it unwinds out of the body instead.
+    pub(crate) fn emit(&self, value: R) {
+        let goes_on = !self.stop.is_stopping()
+            && tell_value(&self.sender, self.label.index, &Told::Output, &value);
+        if !goes_on && cfg!(panic = "unwind") && !std::thread::panicking() {
+            resume_unwind(Box::new(Leave));
+        }
+    }
+}
+
+impl<R> ChildItem<R> {
+    pub(crate) fn index(&self) -> u64 {
+        self.label.index
+    }
+
+    /// Which try this is, from 1.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.label.attempt
+    }
+
+    pub(crate) fn stop_token(&self) -> StopToken {
+        self.stop.clone()
+    }
+}

@@ -1,0 +1,324 @@
+//! Workers that are there before anyone asks for them.
+//!
+//! Starting this program again takes about a millisecond, more if it is large. After the first job
+//! one worker is kept as a template, which does nothing but copy itself; one copy is kept ready, so
+//! that the next job has its process in microseconds, and the next copy is made beside the job.
+//! Where a process cannot be copied, because a constructor of the program has started a thread,
+//! spares are started from the file. When nobody asks for a few seconds, all of them go.
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
+
+use super::child::{Born, Lines, NoLines, Supervisor};
+use super::link::{Link, Start};
+use super::sys::channel::Channel;
+use super::wire::Kind;
+use crate::sync::{Condvar, Mutex};
+use crate::threads;
+
+/// How long spares are kept when nobody asks for any.
+const KEEP: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 3000 });
+
+/// How old a template gets, at most. What cannot be seen to have changed, such as the mask for new
+/// files, is no older in its copies.
+const TOO_OLD: Duration = Duration::from_secs(60);
+
+/// How long a job waits for a spare that is being made, rather than start a process of its own.
+const TO_WAIT: Duration = Duration::from_millis(100);
+
+/// How long a template may take to make a copy.
+const TO_COPY: Duration = Duration::from_secs(10);
+
+/// The spares of a process.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ready: Vec<Spare>,
+    maker: Maker,
+    /// Someone makes spares, and has the maker.
+    making: bool,
+    /// Jobs that wait for a spare.
+    waiting: usize,
+    /// When a spare was wanted last.
+    used: Option<Instant>,
+    /// The thread that looks whether spares are still wanted.
+    watched: Weak<Supervisor>,
+}
+
+/// A worker that has run nothing yet, and where it was started.
+#[derive(Debug)]
+struct Spare {
+    start: Start,
+    link: Link,
+}
+
+/// What spares are made by.
+#[derive(Default)]
+enum Maker {
+    /// Nothing yet.
+    #[default]
+    None,
+    Template(Box<Template>),
+    /// Copies cannot be made.
+    File,
+}
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Template(_) => "Template",
+            Self::File => "File",
+        })
+    }
+}
+
+/// A worker that does nothing but copy itself.
+struct Template {
+    start: Start,
+    link: Link,
+    born: Instant,
+}
+
+impl Shelf {
+    pub(super) const fn new() -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                ready: Vec::new(),
+                maker: Maker::None,
+                making: false,
+                waiting: 0,
+                used: None,
+                watched: Weak::new(),
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// A spare that is as a process started by `start` would be.
+    pub(super) fn take(&self, start: &Start, lines: &Arc<dyn Lines>) -> Option<Link> {
+        let end = Instant::now() + TO_WAIT;
+        loop {
+            let Spare {
+                start: was,
+                mut link,
+            } = self.next(start, end)?;
+            // One that has ended, or that is not as it should be and cannot be made so, is dropped,
+            // and ended with that.
+            let Some(setup) = was.surroundings.changes_to(&start.surroundings) else {
+                continue;
+            };
+            if !link.is_open() || link.greet().is_err() {
+                continue;
+            }
+            if let Some(setup) = setup
+                && link.send_setup(&setup).is_err()
+            {
+                continue;
+            }
+            link.child().set_lines(Arc::clone(lines));
+            return Some(link);
+        }
+    }
+
+    /// The spare that has waited longest; if there is none, one that is being made or can be made
+    /// quickly.
+    fn next(&self, start: &Start, end: Instant) -> Option<Spare> {
+        let mut inner = self.inner.lock();
+        loop {
+            if !inner.ready.is_empty() {
+                return Some(inner.ready.remove(0));
+            }
+            if inner.making {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return None;
+                }
+                inner.waiting += 1;
+                inner = self.changed.wait_timeout(inner, left).0;
+                inner.waiting -= 1;
+                continue;
+            }
+            let Maker::Template(template) = &mut inner.maker else {
+                return None;
+            };
+            if !template.suits(start) {
+                return None;
+            }
+            inner.making = true;
+            drop(inner);
+            self.make(start, 1);
+            inner = self.inner.lock();
+            if inner.ready.is_empty() && !inner.making {
+                return None;
+            }
+        }
+    }
+
+    /// Sees to it that a spare is there soon.
+    pub(super) fn refill(&'static self, start: &Start) {
+        let mut inner = self.inner.lock();
+        inner.used = Some(Instant::now());
+        if inner.making || !inner.ready.is_empty() {
+            return;
+        }
+        inner.making = true;
+        drop(inner);
+        self.watch(start);
+        let start = start.clone();
+        let task = Box::new(move || self.make(&start, 1));
+        if threads::spawn(task).is_err() {
+            self.inner.lock().making = false;
+        }
+    }
+
+    /// Makes spares until there are `wanted` and one for each who waits. Only for who has set
+    /// `making`.
+    fn make(&self, start: &Start, wanted: usize) {
+        loop {
+            let mut inner = self.inner.lock();
+            if inner.ready.len() >= wanted + inner.waiting {
+                inner.making = false;
+                return;
+            }
+            let mut maker = std::mem::take(&mut inner.maker);
+            drop(inner);
+            let spare = maker.make(start);
+            let mut inner = self.inner.lock();
+            inner.maker = maker;
+            let made = spare.is_some();
+            inner.ready.extend(spare);
+            if !made {
+                inner.making = false;
+            }
+            drop(inner);
+            self.changed.notify_all();
+            if !made {
+                return;
+            }
+        }
+    }
+
+    /// Has the spares taken away when they are not wanted any more.
+    fn watch(&'static self, start: &Start) {
+        let Ok(supervisor) = &start.supervisor() else {
+            return;
+        };
+        let mut inner = self.inner.lock();
+        let watcher = inner.watched.upgrade().filter(|it| !it.is_over());
+        if watcher.is_some_and(|it| Arc::ptr_eq(&it, supervisor)) {
+            return;
+        }
+        inner.watched = Arc::downgrade(supervisor);
+        drop(inner);
+        self.look_later(Arc::clone(supervisor), Instant::now() + KEEP);
+    }
+
+    fn look_later(&'static self, supervisor: Arc<Supervisor>, time: Instant) {
+        let again = Arc::clone(&supervisor);
+        supervisor.at(time, move || {
+            let mut inner = self.inner.lock();
+            let until = inner.used.map(|used| used + KEEP);
+            match until {
+                Some(until) if until > Instant::now() || inner.making => {
+                    drop(inner);
+                    let soon = Instant::now() + KEEP / 4;
+                    self.look_later(again, until.max(soon));
+                }
+                _ => {
+                    inner.watched = Weak::new();
+                    let spares = std::mem::take(&mut inner.ready);
+                    let maker = std::mem::take(&mut inner.maker);
+                    drop(inner);
+                    drop((spares, maker));
+                }
+            }
+        });
+    }
+
+    /// How many are ready.
+    #[cfg(test)]
+    pub(super) fn ready(&self) -> usize {
+        self.inner.lock().ready.len()
+    }
+}
+
+impl Maker {
+    fn make(&mut self, start: &Start) -> Option<Spare> {
+        // A template that has gone is replaced, once.
+        self.try_make(start).or_else(|| self.try_make(start))
+    }
+
+    fn try_make(&mut self, start: &Start) -> Option<Spare> {
+        if let Self::Template(template) = self
+            && !template.suits(start)
+        {
+            *self = Self::None;
+        }
+        if matches!(self, Self::None) {
+            *self = Template::start(start)?;
+        }
+        let (start, link) = match self {
+            Self::Template(template) => match template.copy() {
+                Some(link) => (template.start.clone(), link),
+                None => {
+                    *self = Self::None;
+                    return None;
+                }
+            },
+            _ => (start.clone(), Link::start(start, Arc::new(NoLines)).ok()?),
+        };
+        Some(Spare { start, link })
+    }
+}
+
+impl Template {
+    /// A template, or the knowledge that there can be none. `None` if it does not come up.
+    fn start(start: &Start) -> Option<Maker> {
+        let mut link = Link::start_template(start).ok()?;
+        let frame = link.next().ok().filter(|it| it.kind == Kind::Template)?;
+        let willing: bool = frame.value().ok()?;
+        if !willing {
+            return Some(Maker::File);
+        }
+        Some(Maker::Template(Box::new(Self {
+            start: start.clone(),
+            link,
+            born: Instant::now(),
+        })))
+    }
+
+    /// Whether its copies can be made what a process started by `start` would be.
+    fn suits(&self, start: &Start) -> bool {
+        let changes = self.start.surroundings.changes_to(&start.surroundings);
+        changes.is_some() && self.born.elapsed() < TOO_OLD && self.link.is_open()
+    }
+
+    fn copy(&self) -> Option<Link> {
+        let (channel, theirs) = Channel::pair().ok()?;
+        let (out, to_out) = pipe_with(PipeFlags::CLOEXEC).ok()?;
+        let (err, to_err) = pipe_with(PipeFlags::CLOEXEC).ok()?;
+        let template = self.link.child().channel();
+        let sent = [theirs.as_fd(), to_out.as_fd(), to_err.as_fd()];
+        template.send_descriptors(&sent).ok()?;
+        drop((theirs, to_out, to_err));
+        let number = template.receive_bytes(TO_COPY)?;
+        let born = Born {
+            pid: Pid::from_raw(i32::from_ne_bytes(number))?,
+            out: Some(out),
+            err: Some(err),
+        };
+        let child = self.start.supervisor().ok()?.adopt(born, channel).ok()?;
+        Some(Link::to_copy(child))
+    }
+}

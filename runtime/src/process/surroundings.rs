@@ -1,0 +1,83 @@
+//! What a process inherits when it is started, and one that is kept ready has inherited earlier.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use rustix::process::{Resource, Rlimit, getrlimit};
+
+use super::entry::Setup;
+use super::sys::own::Identity;
+
+/// What a process inherits, as far as it can be told cheaply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Surroundings {
+    fixed: Fixed,
+    environment: Vec<(OsString, OsString)>,
+    /// Its path, and the directory itself, which may have been moved.
+    directory: Option<(PathBuf, u64, u64)>,
+}
+
+/// What a process cannot be given, or should not be, once it has been started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fixed {
+    identity: Identity,
+    limits: [Rlimit; LIMITS.len()],
+    policy: Vec<u8>,
+}
+
+const LIMITS: [Resource; 10] = [
+    Resource::Cpu,
+    Resource::Fsize,
+    Resource::Data,
+    Resource::Stack,
+    Resource::Core,
+    Resource::Nproc,
+    Resource::Nofile,
+    Resource::Memlock,
+    Resource::As,
+    Resource::Rtprio,
+];
+
+impl Surroundings {
+    /// Those of the calling thread.
+    pub(crate) fn now() -> Self {
+        let place = rustix::fs::stat(c".").ok();
+        let path = std::env::current_dir().ok();
+        Self {
+            fixed: Fixed {
+                identity: Identity::of_this_thread(),
+                limits: LIMITS.map(getrlimit),
+                policy: crate::policy::hand_on(),
+            },
+            environment: std::env::vars_os().collect(),
+            directory: path
+                .zip(place)
+                .map(|(path, it)| (path, it.st_dev, it.st_ino)),
+        }
+    }
+
+    /// What the policy hands on.
+    pub(crate) fn policy(&self) -> &[u8] {
+        &self.fixed.policy
+    }
+
+    /// What a process that was started in these surroundings has to be told to be like one that is
+    /// started in `wanted`: perhaps nothing. `None` if it can never be.
+    pub(crate) fn changes_to(&self, wanted: &Self) -> Option<Option<Setup>> {
+        if self == wanted && self.directory.is_some() {
+            return Some(None);
+        }
+        if self.fixed != wanted.fixed {
+            return None;
+        }
+        let mut setup = Setup::default();
+        if wanted.environment != self.environment {
+            setup.environment = Some(wanted.environment.clone());
+        }
+        if wanted.directory.is_none() || wanted.directory != self.directory {
+            // A directory that has no path any more can only be inherited.
+            setup.directory = Some(wanted.directory.as_ref()?.0.clone());
+        }
+        Some(Some(setup))
+    }
+}

@@ -1,0 +1,199 @@
+//! The two ends of the channel between a process and its child: a pair of stream sockets.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, sendmsg,
+    shutdown, socketpair, sockopt,
+};
+
+use crate::process::wire::{Sink, Source};
+
+/// How much may be under way in one direction; the system may allow less. A large one halves the
+/// time that large payloads take.
+const BUFFER: usize = 4 << 20;
+
+/// One end of the channel. Clones are the same end.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel(Arc<OwnedFd>);
+
+/// What happens on the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Open,
+    /// It has closed its direction: it will not send any more, but receives.
+    Closing,
+    /// It is gone.
+    Gone,
+}
+
+impl Channel {
+    /// A new channel: the parent's end, and the one to give to a child.
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        for end in [&ours, &theirs] {
+            // Only speed depends on it.
+            let _ = sockopt::set_socket_send_buffer_size(end, BUFFER);
+        }
+        Ok((Self::new(ours), theirs))
+    }
+
+    pub(crate) fn new(end: OwnedFd) -> Self {
+        Self(Arc::new(end))
+    }
+
+    /// Waits until there is something to read, the end of the stream included. False when it took
+    /// longer than `limit`.
+    pub(crate) fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
+        let ready = wait(self.0.as_fd(), PollFlags::IN, Some(limit))?;
+        Ok(!ready.is_empty())
+    }
+
+    /// Waits until the other end is no longer open, or no longer only closing. `process`, if given, is
+    /// the process at the other end: its end counts even if a descriptor of it lives on elsewhere.
+    pub(crate) fn wait_peer(&self, known: Peer, process: Option<&OwnedFd>) -> io::Result<Peer> {
+        let events = match known {
+            Peer::Open => PollFlags::RDHUP,
+            // Told in any case, and nothing else shall be.
+            Peer::Closing | Peer::Gone => PollFlags::empty(),
+        };
+        let channel = PollFd::from_borrowed_fd(self.0.as_fd(), events);
+        let process = process.map(|it| PollFd::from_borrowed_fd(it.as_fd(), PollFlags::IN));
+        let mut fds: Vec<PollFd<'_>> = [channel].into_iter().chain(process).collect();
+        while let Err(error) = poll(&mut fds, None) {
+            if error != Errno::INTR {
+                return Err(error.into());
+            }
+        }
+        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+        let ended = fds.get(1).is_some_and(|it| !it.revents().is_empty());
+        Ok(if ended || fds[0].revents().intersects(gone) {
+            Peer::Gone
+        } else {
+            Peer::Closing
+        })
+    }
+
+    /// Whether the other end is there, now.
+    pub(crate) fn peer(&self) -> Peer {
+        match wait(self.0.as_fd(), PollFlags::RDHUP, Some(Duration::ZERO)) {
+            Ok(ready) if ready.is_empty() => Peer::Open,
+            Ok(ready) if ready == PollFlags::RDHUP => Peer::Closing,
+            _ => Peer::Gone,
+        }
+    }
+
+    /// Sends a few bytes, which fit into the channel. If the other end is gone, that shows elsewhere.
+    pub(crate) fn send_bytes(&self, bytes: &[u8]) {
+        let _ = retry_on_intr(|| rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL));
+    }
+
+    /// Receives what [`send_bytes`](Self::send_bytes) has sent. `None` when it does not come in time.
+    pub(crate) fn receive_bytes<const N: usize>(&self, limit: Duration) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        if !self.wait_readable(limit).ok()? {
+            return None;
+        }
+        let (_, count) = retry_on_intr(|| recv(&self.0, &mut bytes, RecvFlags::empty())).ok()?;
+        (count == N).then_some(bytes)
+    }
+
+    /// Sends one byte, with descriptors.
+    pub(crate) fn send_descriptors(&self, descriptors: &[BorrowedFd<'_>; 3]) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+        let byte = [IoSlice::new(&[1])];
+        retry_on_intr(|| sendmsg(&self.0, &byte, &mut control, SendFlags::NOSIGNAL))?;
+        Ok(())
+    }
+
+    /// What [`send_descriptors`](Self::send_descriptors) has sent; `None` at the end of the stream.
+    pub(crate) fn receive_descriptors(&self) -> io::Result<Option<[OwnedFd; 3]>> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let mut byte = [IoSliceMut::new(&mut byte)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let got = retry_on_intr(|| recvmsg(&self.0, &mut byte, &mut control, flags))?;
+        if got.bytes == 0 {
+            return Ok(None);
+        }
+        let descriptors: Vec<OwnedFd> = control
+            .drain()
+            .filter_map(|it| match it {
+                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let descriptors = <[OwnedFd; 3]>::try_from(descriptors);
+        descriptors
+            .map(Some)
+            .map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Ends this side's direction.
+    pub(crate) fn half_close(&self) {
+        let _ = shutdown(&self.0, Shutdown::Write);
+    }
+
+    /// Ends both directions: whoever waits on this end wakes, and what has come can still be read.
+    /// Other descriptors of the other end, in a process that outlives the child, do not matter.
+    pub(crate) fn close(&self) {
+        let _ = shutdown(&self.0, Shutdown::Both);
+    }
+
+    /// The process that made the channel.
+    pub(crate) fn maker(end: BorrowedFd<'_>) -> io::Result<rustix::process::Pid> {
+        Ok(sockopt::socket_peercred(end)?.pid)
+    }
+}
+
+impl Source for Channel {
+    fn read<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
+        let ((read, _), _) = recv(&self.0, to, RecvFlags::empty())?;
+        Ok(read)
+    }
+}
+
+impl Sink for Channel {
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut nothing = SendAncillaryBuffer::default();
+        // Without a signal: a parent may have SIGPIPE as the system sets it, deadly.
+        let sent = retry_on_intr(|| sendmsg(&self.0, parts, &mut nothing, SendFlags::NOSIGNAL))?;
+        Ok(sent)
+    }
+}
+
+fn wait(end: BorrowedFd<'_>, events: PollFlags, limit: Option<Duration>) -> io::Result<PollFlags> {
+    let start = std::time::Instant::now();
+    loop {
+        let left = limit.map(|limit| timespec(limit.saturating_sub(start.elapsed())));
+        let mut fds = [PollFd::from_borrowed_fd(end, events)];
+        match poll(&mut fds, left.as_ref()) {
+            Ok(_) => return Ok(fds[0].revents()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}

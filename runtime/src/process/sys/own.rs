@@ -1,0 +1,109 @@
+//! What a process does to itself when it becomes a worker.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::stdio::{dup2_stdin, stdin};
+
+use super::channel::Channel;
+
+/// Why a process that was started as a worker is none.
+#[derive(Debug)]
+pub(crate) enum NotAWorker {
+    /// Standard input is not the channel of the process that started this one.
+    Stranger,
+    Io(io::Error),
+}
+
+impl From<rustix::io::Errno> for NotAWorker {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+/// Takes the channel off standard input, after a look at who made it: a stranger who can start
+/// this program with arguments of his choice must not have its functions called.
+pub(crate) fn take_channel() -> Result<Channel, NotAWorker> {
+    let maker = Channel::maker(stdin()).map_err(|_| NotAWorker::Stranger)?;
+    if getppid() != Some(maker) {
+        return Err(NotAWorker::Stranger);
+    }
+    // Out of the way of programs that expect the lowest numbers, and of those that close them.
+    let place = [200, 20, 3].into_iter();
+    let mut taken = place.map(|least| fcntl_dupfd_cloexec(stdin(), least));
+    let end = taken
+        .find(Result::is_ok)
+        .unwrap_or(Err(rustix::io::Errno::MFILE))?;
+    dup2_stdin(nothing_to_read()?)?;
+    Ok(Channel::new(end))
+}
+
+/// Makes this process, which is a copy of another worker just made, a worker of its own.
+pub(crate) fn be_a_copy(out: &OwnedFd, err: &OwnedFd) -> io::Result<()> {
+    die_with_parent();
+    rustix::process::setpgid(None, None)?;
+    rustix::stdio::dup2_stdout(out)?;
+    rustix::stdio::dup2_stderr(err)?;
+    Ok(())
+}
+
+/// What reads as empty.
+fn nothing_to_read() -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(c"/dev/null", flags, Mode::empty())
+        // Without a file system, a pipe that nobody writes to does as well.
+        .or_else(|_| rustix::pipe::pipe().map(|(read, _)| read))
+}
+
+/// Asks the system to end this process when the thread that started it ends: until
+/// [`watched`] says that something better is there.
+pub(crate) fn die_with_parent() {
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+}
+
+/// A thread watches the parent, and ends more than this one process when it is gone. All it needs
+/// from the system is to be let go on, in case the process is held.
+pub(crate) fn watched() {
+    let _ = set_parent_process_death_signal(Some(Signal::CONT));
+}
+
+/// The parent, to be watched; `None` where the system has no descriptors of processes.
+pub(crate) fn parent() -> Option<OwnedFd> {
+    rustix::process::pidfd_open(getppid()?, rustix::process::PidfdFlags::empty()).ok()
+}
+
+/// What the process is listed as. The system took it from the path it was started by.
+pub(crate) fn set_name(name: &CStr) {
+    let _ = rustix::thread::set_name(name);
+}
+
+/// Whose rights a thread has, and which process it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) pid: u32,
+    users: [u32; 2],
+    groups: [u32; 2],
+    /// Gaining rights is ruled out: what comes before every sandbox that an ordinary user can set up.
+    bound: bool,
+    /// Which kind of filter there is on system calls.
+    filter: Option<i32>,
+}
+
+impl Identity {
+    pub(crate) fn of_this_thread() -> Self {
+        use rustix::process::{getegid, geteuid, getgid, getuid};
+        Self {
+            pid: std::process::id(),
+            users: [getuid().as_raw(), geteuid().as_raw()],
+            groups: [getgid().as_raw(), getegid().as_raw()],
+            bound: rustix::thread::no_new_privs().unwrap_or(false),
+            filter: rustix::thread::secure_computing_mode()
+                .ok()
+                .map(|it| it as i32),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What can be wrong with a frame, and with a value inside one.
+
+use std::fmt;
+use std::io;
+
+/// The other side sent what is no frame, or could not be read from.
+#[derive(Debug)]
+pub(crate) enum FrameError {
+    /// Reading failed.
+    Io(io::Error),
+    /// The stream ended inside a frame.
+    Cut,
+    /// No frame has this kind.
+    Kind(u8),
+    /// A length that no frame of this kind has.
+    Length(u8, u64),
+    /// No memory for a frame of this length.
+    Memory(u64),
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the channel cannot be read: {error}"),
+            Self::Cut => f.write_str("the channel ended in the middle of a message"),
+            Self::Kind(kind) => write!(f, "a message of the unknown kind {kind} came"),
+            Self::Length(kind, length) => {
+                write!(
+                    f,
+                    "a message of kind {kind} claims the impossible length {length}"
+                )
+            }
+            Self::Memory(length) => write!(f, "no memory for a message of {length} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+impl From<io::Error> for FrameError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A value could not be written or read.
+#[derive(Debug)]
+pub(crate) enum CodecError {
+    /// A long run of bytes could not be sent ahead of its value.
+    Io(io::Error),
+    /// The value, or its bytes, are at fault.
+    Value(Box<str>),
+}
+
+impl CodecError {
+    pub(crate) fn value(text: impl Into<Box<str>>) -> Self {
+        Self::Value(text.into())
+    }
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Value(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for CodecError {}
+
+impl serde::ser::Error for CodecError {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self::value(text.to_string())
+    }
+}
+
+impl serde::de::Error for CodecError {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self::value(text.to_string())
+    }
+}
