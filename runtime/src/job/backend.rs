@@ -1,5 +1,6 @@
 //! What differs between the jobs on threads, those in processes, and those fed by a call.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -10,6 +11,11 @@ use std::fmt;
 pub(super) trait Backend: Send + Sync {
     /// Makes the work end.
     fn stop(&self) {}
+
+    /// Whether work here can be held at all.
+    fn can_hold(&self) -> bool {
+        true
+    }
 
     /// Holds the work where it is.
     fn suspend(&self) -> Result<(), SuspendError>;
@@ -22,19 +28,23 @@ pub(super) trait Backend: Send + Sync {
 pub(super) struct OnThread;
 
 impl Backend for OnThread {
+    fn can_hold(&self) -> bool {
+        false
+    }
+
     fn suspend(&self) -> Result<(), SuspendError> {
-        Err(SuspendError {
-            text: "a job on a thread cannot be suspended: a thread cannot be held from outside \
+        Err(SuspendError::new(
+            "a job on a thread cannot be suspended: a thread cannot be held from outside \
                    without the locks it has taken; let its body wait on a channel or a condition \
                    variable where it is safe to, or run the work in a process of its own",
-        })
+        ))
     }
 
     fn resume(&self) -> Result<(), SuspendError> {
-        Err(SuspendError {
-            text: "a job on a thread is never suspended, so it cannot be resumed; send its body \
+        Err(SuspendError::new(
+            "a job on a thread is never suspended, so it cannot be resumed; send its body \
                    what it waits for instead",
-        })
+        ))
     }
 }
 
@@ -47,12 +57,18 @@ impl Backend for OnThread {
 /// ```
 #[derive(Debug)]
 pub struct SuspendError {
-    text: &'static str,
+    text: Cow<'static, str>,
+}
+
+impl SuspendError {
+    pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { text: text.into() }
+    }
 }
 
 impl fmt::Display for SuspendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
+        f.write_str(&self.text)
     }
 }
 

@@ -27,12 +27,39 @@ pub(super) struct StopMarker;
 /// assert_eq!(job.records().len(), 3);
 /// ```
 pub struct JobContext<T> {
-    port: Port<T>,
+    inner: Inner<T>,
+}
+
+enum Inner<T> {
+    /// The job is in this process.
+    Here(Port<T>),
+    /// This process is only for the body.
+    #[cfg(feature = "process")]
+    There(Box<dyn There<T> + Send + Sync>),
+}
+
+/// A job in the process that started this one.
+#[cfg(feature = "process")]
+pub(super) trait There<T> {
+    fn emit(&self, value: T);
+    fn stop_token(&self) -> StopToken;
+    fn id(&self) -> u64;
+    fn name(&self) -> &str;
+    fn record(&self, level: Level, text: String);
 }
 
 impl<T> JobContext<T> {
     pub(super) fn new(port: Port<T>) -> Self {
-        Self { port }
+        Self {
+            inner: Inner::Here(port),
+        }
+    }
+
+    #[cfg(feature = "process")]
+    pub(super) fn there(job: Box<dyn There<T> + Send + Sync>) -> Self {
+        Self {
+            inner: Inner::There(job),
+        }
     }
 
     /// Hands one output to whoever holds the job. It never waits: outputs that nobody has received
@@ -44,8 +71,12 @@ impl<T> JobContext<T> {
     /// because of a panic, and in a program built with `panic = "abort"`, it returns and the value
     /// is dropped; such bodies look at [`stopping`](Self::stopping).
     pub fn emit(&self, value: T) {
+        #[cfg(feature = "process")]
+        if let Inner::There(job) = &self.inner {
+            return job.emit(value); // which does the same where it is
+        }
         if !self.stopping() {
-            self.port.deliver(value);
+            self.deliver(value);
             return;
         }
         drop_quietly(value);
@@ -58,51 +89,79 @@ impl<T> JobContext<T> {
     /// What a body returns. Unlike [`emit`](Self::emit) it is taken even when the job is being
     /// stopped: the work is done.
     pub(super) fn deliver(&self, value: T) {
-        self.port.deliver(value);
+        match &self.inner {
+            Inner::Here(port) => port.deliver(value),
+            #[cfg(feature = "process")]
+            Inner::There(job) => job.emit(value),
+        }
     }
 
     /// Whether the job was asked to stop.
     #[must_use]
     pub fn stopping(&self) -> bool {
-        self.port.core.stop_token().is_stopping()
+        match &self.inner {
+            Inner::Here(port) => port.core.stop_token().is_stopping(),
+            #[cfg(feature = "process")]
+            Inner::There(job) => job.stop_token().is_stopping(),
+        }
     }
 
     /// The token that a stop of this job sets, to hand to threads and callbacks.
     #[must_use]
     pub fn stop_token(&self) -> StopToken {
-        self.port.core.stop_token().clone()
+        match &self.inner {
+            Inner::Here(port) => port.core.stop_token().clone(),
+            #[cfg(feature = "process")]
+            Inner::There(job) => job.stop_token(),
+        }
     }
 
     /// The number of the job, from 1, never used twice in a process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.port.core.id()
+        match &self.inner {
+            Inner::Here(port) => port.core.id(),
+            #[cfg(feature = "process")]
+            Inner::There(job) => job.id(),
+        }
     }
 
     /// The name of the job.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.port.core.name()
+        match &self.inner {
+            Inner::Here(port) => port.core.name(),
+            #[cfg(feature = "process")]
+            Inner::There(job) => job.name(),
+        }
+    }
+
+    fn record(&self, level: Level, text: String) {
+        match &self.inner {
+            Inner::Here(port) => port.core.record(level, text),
+            #[cfg(feature = "process")]
+            Inner::There(job) => job.record(level, text),
+        }
     }
 
     /// Adds a record of level [`Level::Warning`].
     pub fn warning(&self, text: impl Into<String>) {
-        self.port.core.record(Level::Warning, text.into());
+        self.record(Level::Warning, text.into());
     }
 
     /// Adds a record of level [`Level::Information`].
     pub fn information(&self, text: impl Into<String>) {
-        self.port.core.record(Level::Information, text.into());
+        self.record(Level::Information, text.into());
     }
 
     /// Adds a record of level [`Level::Verbose`].
     pub fn verbose(&self, text: impl Into<String>) {
-        self.port.core.record(Level::Verbose, text.into());
+        self.record(Level::Verbose, text.into());
     }
 
     /// Adds a record of level [`Level::Debug`].
     pub fn debug(&self, text: impl Into<String>) {
-        self.port.core.record(Level::Debug, text.into());
+        self.record(Level::Debug, text.into());
     }
 }
 

@@ -62,6 +62,7 @@ struct Progress {
     started: Option<SystemTime>,
     finished: Option<SystemTime>,
     thread: Option<ThreadId>,
+    process: Option<u32>,
     /// No one holds the job any more: it leaves the table when it ends.
     detached: bool,
     failure: Option<JobErrorKind>,
@@ -119,7 +120,8 @@ impl Core {
     }
 
     pub(super) fn location(&self) -> JobLocation {
-        JobLocation::new(self.source, self.progress.lock().thread)
+        let progress = self.progress.lock();
+        JobLocation::new(self.source, progress.thread, progress.process)
     }
 
     /// What the table shows as the command: bodies are never turned into text, so their place has
@@ -170,8 +172,16 @@ impl Core {
     }
 
     pub(super) fn record(&self, level: Level, text: String) {
-        let record = Record::now(level, text);
+        self.add(Record::now(level, text));
+    }
+
+    pub(super) fn add(&self, record: Record) {
         self.progress.lock().records.push(record);
+    }
+
+    #[cfg(feature = "process")]
+    pub(super) fn in_process(&self, pid: u32) {
+        self.progress.lock().process = Some(pid);
     }
 
     pub(super) fn take_body(&self) -> Option<Body> {
@@ -227,14 +237,27 @@ impl Core {
     }
 
     pub(super) fn suspend(&self) -> Result<(), SuspendError> {
+        self.check_unfinished("suspended")?;
         self.backend.suspend()?;
         self.switch(Phase::Running, Phase::Suspended);
         Ok(())
     }
 
     pub(super) fn resume(&self) -> Result<(), SuspendError> {
+        self.check_unfinished("resumed")?;
         self.backend.resume()?;
         self.switch(Phase::Suspended, Phase::Running);
+        Ok(())
+    }
+
+    fn check_unfinished(&self, done: &str) -> Result<(), SuspendError> {
+        if self.backend.can_hold() && self.is_finished() {
+            let state = self.state();
+            return Err(SuspendError::new(format!(
+                "job `{}` cannot be {done}: it has ended ({state})",
+                self.name
+            )));
+        }
         Ok(())
     }
 
@@ -285,6 +308,8 @@ impl Core {
     /// Why the job has no value, if it failed or was stopped. A panic's payload is handed out once;
     /// who asks later gets its message.
     pub(super) fn take_failure(&self) -> Option<JobErrorKind> {
+        #[cfg(feature = "process")]
+        use JobErrorKind::Process;
         use JobErrorKind::{Deadlock, DropPanicked, Item, NoOutput, NoThread, Panicked, Stopped};
         let mut progress = self.progress.lock();
         let taken = progress.failure.take()?;
@@ -296,6 +321,8 @@ impl Core {
             Item(error) => Panicked(PanicPayload::new(Box::new(error.to_string()))),
             NoThread(error) => NoThread(std::io::Error::new(error.kind(), error.to_string())),
             Deadlock(text) => Deadlock(text.clone()),
+            #[cfg(feature = "process")]
+            Process(error) => Process(error.clone()),
             Stopped => Stopped,
             NoOutput => NoOutput,
         });
@@ -352,5 +379,9 @@ struct Current(Arc<Core>);
 impl CurrentJob for Current {
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn note(&self, level: u8, text: String) {
+        self.0.record(Level::of_number(level), text);
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use super::handle::Job;
 use super::location::JobLocation;
 use crate::error::{ItemError, PanicPayload};
+#[cfg(feature = "process")]
+use crate::process::ProcessError;
 
 /// Why a job has no value.
 #[derive(Debug)]
@@ -25,6 +27,10 @@ pub enum JobErrorKind {
     NoThread(io::Error),
     /// An item of the parallel call behind the job failed.
     Item(ItemError),
+    /// The process of the job has not brought it to its end: it crashed, was killed, took too long, could not
+    /// be started, or a value could not be sent.
+    #[cfg(feature = "process")]
+    Process(ProcessError),
     /// Waiting for the job would never have ended, because the job waits for the one that asked,
     /// directly or through others. The text names them.
     Deadlock(String),
@@ -46,6 +52,8 @@ impl fmt::Display for JobErrorKind {
                 "has no thread to run on: {error}; lower the throttle or raise the limit"
             ),
             Self::Item(error) => write!(f, "failed: {error}"),
+            #[cfg(feature = "process")]
+            Self::Process(error) => write!(f, "{error}"),
             Self::Deadlock(text) => write!(f, "cannot be waited for: {text}"),
         }
     }

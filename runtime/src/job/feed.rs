@@ -3,13 +3,17 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::backend::OnThread;
+use super::backend::{Backend, OnThread};
 use super::core::{Core, End, Origin};
 use super::error::JobErrorKind;
 use super::handle::Job;
 use super::port::{Outputs, Port};
 use super::record::Level;
+#[cfg(feature = "process")]
+use super::record::Record;
 use crate::stop::StopToken;
+use crate::sync::Mutex;
+use crate::threads;
 
 /// A job that runs from now on and is fed from outside. It stands in no queue.
 ///
@@ -21,13 +25,24 @@ pub(crate) fn fed<T>(
     command: &'static str,
     stop: StopToken,
 ) -> (Job<T>, Feeder<T>) {
+    fed_on(Box::new(OnThread), name, source, command, stop)
+}
+
+/// The same, for work that `backend` can reach.
+pub(super) fn fed_on<T>(
+    backend: Box<dyn Backend>,
+    name: Option<Arc<str>>,
+    source: &'static Location<'static>,
+    command: &'static str,
+    stop: StopToken,
+) -> (Job<T>, Feeder<T>) {
     let origin = Origin {
         name,
         source,
         command,
         stop,
         queue: None,
-        backend: Box::new(OnThread),
+        backend,
     };
     let core = Core::new(origin, None);
     core.begin(None);
@@ -52,6 +67,23 @@ impl<T> Feeder<T> {
         self.port.core.record(level, text.into());
     }
 
+    #[cfg(feature = "process")]
+    pub(crate) fn recorder(&self) -> Recorder<T> {
+        Recorder(self.port.clone())
+    }
+
+    /// Adds what was recorded elsewhere, at another time.
+    #[cfg(feature = "process")]
+    pub(crate) fn add(&self, record: Record) {
+        self.port.core.add(record);
+    }
+
+    /// The work is done in the process of this number.
+    #[cfg(feature = "process")]
+    pub(crate) fn in_process(&self, pid: u32) {
+        self.port.core.in_process(pid);
+    }
+
     /// The job has ended. As with any job, one that was asked to stop is Stopped unless it failed.
     pub(crate) fn finish(self, end: Result<(), JobErrorKind>) {
         let stopping = self.port.core.stop_token().is_stopping();
@@ -60,6 +92,43 @@ impl<T> Feeder<T> {
             end => end,
         };
         self.port.core.finish(end);
+    }
+}
+
+/// Runs `work`, which feeds a job, on a thread of its own; without one the job fails and says so.
+pub(crate) fn pump<T: Send + 'static>(
+    feeder: Feeder<T>,
+    work: impl FnOnce(Feeder<T>) + Send + 'static,
+) {
+    // Whoever takes the feeder ends the job. A spawn that fails drops the task, and not the feeder.
+    let hand = Arc::new(Mutex::new(Some(feeder)));
+    let theirs = Arc::clone(&hand);
+    let task = move || {
+        let feeder = theirs.lock().take();
+        if let Some(feeder) = feeder {
+            work(feeder);
+        }
+    };
+    if let Err(error) = threads::spawn(Box::new(task))
+        && let Some(feeder) = hand.lock().take()
+    {
+        feeder.finish(Err(JobErrorKind::NoThread(error)));
+    }
+}
+
+/// Adds to the records of a fed job, without a say in its end.
+#[cfg(feature = "process")]
+pub(crate) struct Recorder<T>(Port<T>);
+
+#[cfg(feature = "process")]
+impl<T> Recorder<T> {
+    pub(crate) fn record(&self, level: Level, text: String) {
+        self.0.core.record(level, text);
+    }
+
+    #[cfg(feature = "process")]
+    pub(crate) fn output(&self, value: T) {
+        self.0.deliver(value);
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::thread::ThreadId;
 
-/// Where a job was started in the source, and the thread that runs it.
+/// Where a job was started in the source, and the thread or process that runs it.
 ///
 /// Prints as `src/main.rs:10:5 (thread 12)`; without the thread while there is none.
 ///
@@ -21,11 +21,27 @@ use std::thread::ThreadId;
 pub struct JobLocation {
     source: &'static Location<'static>,
     thread: Option<ThreadId>,
+    process: Option<u32>,
 }
 
 impl JobLocation {
-    pub(super) fn new(source: &'static Location<'static>, thread: Option<ThreadId>) -> Self {
-        Self { source, thread }
+    pub(super) fn new(
+        source: &'static Location<'static>,
+        thread: Option<ThreadId>,
+        process: Option<u32>,
+    ) -> Self {
+        Self {
+            source,
+            thread,
+            process,
+        }
+    }
+
+    /// The number of the process the body runs in or ran in; `None` before it starts, and for a job
+    /// that runs in this process.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.process
     }
 
     /// The call that started the job.
@@ -45,9 +61,10 @@ impl JobLocation {
 impl fmt::Display for JobLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.source)?;
-        match self.thread {
-            Some(thread) => write!(f, " (thread {})", number(thread)),
-            None => Ok(()),
+        match (self.process, self.thread) {
+            (Some(process), _) => write!(f, " (process {process})"),
+            (None, Some(thread)) => write!(f, " (thread {})", number(thread)),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -66,7 +83,7 @@ mod tests {
     fn the_thread_is_a_bare_number() {
         let here = Location::caller();
         let id = std::thread::current().id();
-        let text = JobLocation::new(here, Some(id)).to_string();
+        let text = JobLocation::new(here, Some(id), None).to_string();
         let tail = text.strip_prefix(&here.to_string()).unwrap();
         let digits = tail
             .strip_prefix(" (thread ")
@@ -74,6 +91,9 @@ mod tests {
             .strip_suffix(')')
             .unwrap();
         assert!(format!("{id:?}").contains(&format!("({digits})")), "{text}");
-        assert_eq!(JobLocation::new(here, None).to_string(), here.to_string());
+        assert_eq!(
+            JobLocation::new(here, None, None).to_string(),
+            here.to_string()
+        );
     }
 }

@@ -18,10 +18,14 @@ mod error;
 mod feed;
 mod globals;
 mod handle;
+#[cfg(feature = "process")]
+mod in_process;
 mod iter;
 mod line;
 mod location;
 mod of_call;
+#[cfg(feature = "process")]
+mod of_program;
 mod options;
 mod port;
 mod queue;
@@ -45,8 +49,12 @@ pub use backend::SuspendError;
 pub use context::JobContext;
 pub use error::{JobError, JobErrorKind, RemoveError};
 pub use handle::Job;
+#[cfg(feature = "process")]
+pub use in_process::{ProcessJobOptions, named_job, process_job, process_job_emitting};
 pub use iter::JobIter;
 pub use location::JobLocation;
+#[cfg(feature = "process")]
+pub use of_program::program_job;
 pub use options::JobOptions;
 pub use queue::JobQueue;
 pub use record::{Level, Record, record};

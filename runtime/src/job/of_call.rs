@@ -1,15 +1,11 @@
 //! A parallel call that goes on as a job.
 
-use std::sync::Arc;
-
 use super::error::JobErrorKind;
-use super::feed::{Feeder, fed};
+use super::feed::{Feeder, fed, pump};
 use super::handle::Job;
 use super::record::Level;
 use crate::error::ItemError;
 use crate::foreach::Results;
-use crate::sync::Mutex;
-use crate::threads;
 
 impl<R: Send + 'static> Results<R> {
     /// Lets the call go on in the background, as a job in the table, and answers its handle:
@@ -31,46 +27,22 @@ impl<R: Send + 'static> Results<R> {
     pub fn into_job(self) -> Job<R> {
         let site = self.site().clone();
         let stop = self.stop_token();
-        let (job, feeder) = fed(site.name, site.location, "foreach_parallel!", stop.clone());
-        let feeder = Hand::new(feeder);
-        let pump = feeder.share();
-        if let Err(error) = threads::spawn(Box::new(move || pump.run(self))) {
-            // The spawn has dropped the results, and with them the call is over.
-            stop.stop();
-            feeder.take().finish(Err(JobErrorKind::NoThread(error)));
-        }
+        let (job, feeder) = fed(site.name, site.location, "foreach_parallel!", stop);
+        pump(feeder, move |feeder| feed(self, feeder));
         job
     }
 }
 
-/// The feeder, within reach of whoever ends up using it: the pump, or who could not start it.
-struct Hand<R>(Arc<Mutex<Option<Feeder<R>>>>);
-
-impl<R> Hand<R> {
-    fn new(feeder: Feeder<R>) -> Self {
-        Self(Arc::new(Mutex::new(Some(feeder))))
-    }
-
-    fn share(&self) -> Self {
-        Self(self.0.clone())
-    }
-
-    fn take(&self) -> Feeder<R> {
-        self.0.lock().take().expect("taken by one side only")
-    }
-
-    fn run(self, results: Results<R>) {
-        let feeder = self.take();
-        let mut first: Option<ItemError> = None;
-        for outcome in results.outcomes() {
-            match outcome {
-                Ok(value) => feeder.output(value),
-                Err(error) if error.is_stopped() => {}
-                // The end of the job records the first one.
-                Err(error) if first.is_none() => first = Some(error),
-                Err(error) => feeder.record(Level::Error, error.to_string()),
-            }
+fn feed<R>(results: Results<R>, feeder: Feeder<R>) {
+    let mut first: Option<ItemError> = None;
+    for outcome in results.outcomes() {
+        match outcome {
+            Ok(value) => feeder.output(value),
+            Err(error) if error.is_stopped() => {}
+            // The end of the job records the first one.
+            Err(error) if first.is_none() => first = Some(error),
+            Err(error) => feeder.record(Level::Error, error.to_string()),
         }
-        feeder.finish(first.map_or(Ok(()), |error| Err(JobErrorKind::Item(error))));
     }
+    feeder.finish(first.map_or(Ok(()), |error| Err(JobErrorKind::Item(error))));
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use super::core::Core;
 use crate::context;
 
 /// How much a [`Record`] matters. The order is that of PowerShell's streams, the gravest first.
@@ -20,6 +19,28 @@ pub enum Level {
     Verbose,
     /// For those who look for a mistake.
     Debug,
+}
+
+/// As numbers, for the layers below and for other processes.
+impl Level {
+    const ALL: [Self; 5] = [
+        Self::Error,
+        Self::Warning,
+        Self::Information,
+        Self::Verbose,
+        Self::Debug,
+    ];
+
+    pub(super) fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub(super) fn of_number(number: u8) -> Self {
+        Self::ALL
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or(Self::Information)
+    }
 }
 
 impl fmt::Display for Level {
@@ -75,7 +96,7 @@ impl fmt::Display for Record {
 /// assert_eq!(job.records()[0].to_string(), "VERBOSE: reading a.txt");
 /// ```
 pub fn record(level: Level, text: impl Into<String>) {
-    if let Some(job) = Core::current(&context::current()) {
-        job.record(level, text.into());
+    if let Some(job) = context::current().job {
+        job.note(level.number(), text.into());
     }
 }
