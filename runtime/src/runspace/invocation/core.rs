@@ -1,0 +1,259 @@
+//! The part of an invocation that does not depend on the type of its value.
+
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
+
+use super::error::{InvocationError, InvocationErrorKind};
+use super::state::InvocationState;
+use crate::context::{self, Context, CurrentJob};
+use crate::error::{PanicPayload, drop_caught};
+use crate::runspace::context::RunspaceContext;
+use crate::runspace::here::{self, Inside};
+use crate::runspace::host::{Host, Kind, Seat, Work};
+use crate::stop::{OnStop, StopToken};
+use crate::sync::{Condvar, Mutex};
+
+/// What an invocation runs. It delivers its value itself; it owns what was captured.
+pub(in crate::runspace) type Body = Box<dyn FnOnce(&mut RunspaceContext) + Send>;
+
+/// What became of an invocation.
+pub(in crate::runspace) type End = Result<(), InvocationErrorKind>;
+
+pub(in crate::runspace) struct Core {
+    seat: Arc<Seat>,
+    source: &'static Location<'static>,
+    host: Weak<Host>,
+    /// The runspace or pool, as a text calls it.
+    place: String,
+    stop: StopToken,
+    /// The job of the code that made the invocation: what runs for it, runs for that.
+    job: Option<Arc<dyn CurrentJob>>,
+    body: Mutex<Option<Body>>,
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Progress {
+    phase: Phase,
+    runspace: Option<u64>,
+    thread: Option<ThreadId>,
+    failure: Option<InvocationErrorKind>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Phase {
+    #[default]
+    Queued,
+    Running,
+    Finished(InvocationState),
+}
+
+// Made and asked.
+impl Core {
+    pub(super) fn new(
+        host: &Arc<Host>,
+        name: Option<Arc<str>>,
+        source: &'static Location<'static>,
+        body: Body,
+    ) -> Arc<Self> {
+        let stop = StopToken::child_of_current();
+        Arc::new(Self {
+            seat: Seat::new(name, Arc::downgrade(host), Some(stop.clone())),
+            source,
+            host: Arc::downgrade(host),
+            place: host.title(),
+            stop,
+            job: here::job(),
+            body: Mutex::new(Some(body)),
+            progress: Mutex::new(Progress::default()),
+            changed: Condvar::new(),
+        })
+    }
+
+    pub(super) fn seat(&self) -> &Arc<Seat> {
+        &self.seat
+    }
+
+    pub(super) fn source(&self) -> &'static Location<'static> {
+        self.source
+    }
+
+    pub(super) fn runspace(&self) -> Option<u64> {
+        self.progress.lock().runspace
+    }
+
+    pub(super) fn thread(&self) -> Option<ThreadId> {
+        self.progress.lock().thread
+    }
+
+    pub(super) fn state(&self) -> InvocationState {
+        let phase = self.progress.lock().phase;
+        match phase {
+            Phase::Finished(state) => state,
+            _ if self.stop.is_stopping() => InvocationState::Stopping,
+            Phase::Queued => InvocationState::NotStarted,
+            Phase::Running => InvocationState::Running,
+        }
+    }
+
+    pub(super) fn error(&self, kind: InvocationErrorKind) -> InvocationError {
+        let name = Arc::clone(self.seat.name());
+        InvocationError::new(self.seat.id(), name, self.place.clone(), self.source, kind)
+    }
+
+    /// Why there is no value, if it failed or was stopped.
+    pub(super) fn take_failure(&self) -> Option<InvocationErrorKind> {
+        let mut progress = self.progress.lock();
+        let taken = progress.failure.take()?;
+        progress.failure = Some(taken.repeat());
+        Some(taken)
+    }
+
+    /// Waits for the end. False when the time ran out; there is no limit without one.
+    pub(super) fn wait(&self, until: Option<Instant>) -> bool {
+        let mut progress = self.progress.lock();
+        while !matches!(progress.phase, Phase::Finished(_)) {
+            progress = match until {
+                None => self.changed.wait(progress),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    self.changed.wait_timeout(progress, left).0
+                }
+            };
+        }
+        true
+    }
+}
+
+// What happens to it, in the order of its life.
+impl Core {
+    /// Puts it in the line of its host.
+    pub(super) fn start(self: &Arc<Self>, host: &Arc<Host>) {
+        let work = Work {
+            seat: Arc::clone(&self.seat),
+            kind: Kind::Invocation(Arc::clone(self)),
+        };
+        self.stop.listen(self);
+        if let Err(work) = host.start(work) {
+            work.end_unrun(InvocationErrorKind::Closed);
+        }
+        // A stop that came before it stood in the line has not found it there.
+        if self.stop.is_stopping() {
+            self.cancel();
+        }
+    }
+
+    /// Asks it to stop; if it has not started it never does.
+    pub(super) fn stop(&self) {
+        if !self.state().is_finished() {
+            self.stop.stop();
+        }
+    }
+
+    /// Ends it in the line. Whoever takes it out of there decides what becomes of it, so this
+    /// cannot meet a start half-way.
+    fn cancel(&self) {
+        let host = self.host.upgrade();
+        if let Some(work) = host.and_then(|host| host.cancel(self.seat.id())) {
+            work.end_unrun(InvocationErrorKind::Stopped);
+        }
+    }
+
+    /// Runs the body in the surroundings of the invocation, after `prepare`. All it owned is dropped
+    /// when this returns.
+    pub(in crate::runspace) fn run(
+        &self,
+        runspace: &mut RunspaceContext,
+        prepare: impl FnOnce(&mut RunspaceContext) -> Result<(), PanicPayload>,
+    ) -> End {
+        if self.stop.is_stopping() {
+            return self.drop_unrun(InvocationErrorKind::Stopped);
+        }
+        self.begin(runspace.id());
+        let entered = context::enter(self.context());
+        let end = match (prepare(runspace), self.take_body()) {
+            (Ok(()), Some(body)) => self.judge(catch_unwind(AssertUnwindSafe(|| body(runspace)))),
+            (Ok(()), None) => Ok(()),
+            (Err(payload), body) => {
+                // One failure is enough: a destructor's comes second.
+                let _ = drop_caught(body);
+                Err(InvocationErrorKind::InitPanicked(payload))
+            }
+        };
+        drop(entered);
+        end
+    }
+
+    fn judge(&self, ended: thread::Result<()>) -> End {
+        match ended {
+            Err(payload) => Err(InvocationErrorKind::Panicked(PanicPayload::new(payload))),
+            Ok(()) if self.stop.is_stopping() => Err(InvocationErrorKind::Stopped),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn begin(&self, runspace: u64) {
+        let mut progress = self.progress.lock();
+        progress.phase = Phase::Running;
+        progress.runspace = Some(runspace);
+        progress.thread = Some(thread::current().id());
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            stop: Some(self.stop.clone()),
+            job: Some(Inside::before(self.job.clone(), &self.seat)),
+            // To the job it runs for, this is a thread that works for its body.
+            call: std::ptr::from_ref(self).addr(),
+            ..Context::default()
+        }
+    }
+
+    fn take_body(&self) -> Option<Body> {
+        self.body.lock().take()
+    }
+
+    /// It has ended: all it owned is dropped, and its runspace is free.
+    pub(in crate::runspace) fn finish(&self, end: End) {
+        let state = match &end {
+            Ok(()) => InvocationState::Completed,
+            Err(InvocationErrorKind::Stopped) => InvocationState::Stopped,
+            Err(_) => InvocationState::Failed,
+        };
+        let mut progress = self.progress.lock();
+        progress.failure = end.err();
+        progress.phase = Phase::Finished(state);
+        self.changed.notify_all();
+    }
+
+    /// Ends what was taken out of the line, or never let in.
+    pub(in crate::runspace) fn end_unrun(&self, reason: InvocationErrorKind) {
+        let end = self.drop_unrun(reason);
+        self.finish(end);
+    }
+
+    fn drop_unrun(&self, reason: InvocationErrorKind) -> End {
+        let entered = context::enter(self.context());
+        let dropped = drop_caught(self.take_body());
+        drop(entered);
+        match (dropped, reason) {
+            (Err(payload), InvocationErrorKind::Stopped) => {
+                Err(InvocationErrorKind::DropPanicked(payload))
+            }
+            (_, reason) => Err(reason),
+        }
+    }
+}
+
+/// The line is where a stop has to reach it; a running body looks at its token.
+impl OnStop for Core {
+    fn on_stop(&self) {
+        self.cancel();
+    }
+}
