@@ -5,7 +5,7 @@
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be captured by a parallel call",
     label = "every item sees this value at once, on several threads",
-    note = "its type must be `Send` and `Sync`: use `Arc` instead of `Rc`, `Mutex` or an atomic instead of `RefCell` or `Cell`, a clone for each item, or make it in `init(..)`, once for each worker"
+    note = "its type must be `Send` and `Sync`: use `Arc` instead of `Rc`, `Mutex`, an atomic or `runspace::collections::Bag` instead of `RefCell` or `Cell`, a clone for each item, or make it in `init(..)`, once for each worker"
 )]
 pub trait Shared {}
 
@@ -40,5 +40,24 @@ pub fn borrow<T: Shared + ?Sized>(value: &T) -> &T {
 
 /// A value that a job takes with it.
 pub fn send<T: Moved + 'static>(value: T) -> T {
+    value
+}
+
+/// What may be sent to another process.
+#[cfg(feature = "process")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to another process",
+    label = "a process job gets this value as bytes",
+    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: derive them, send what the value is made from, or use `start_thread_job!`, which moves the value itself"
+)]
+pub trait Sent: serde::Serialize + serde::de::DeserializeOwned + Send {}
+
+#[cfg(feature = "process")]
+#[diagnostic::do_not_recommend]
+impl<T: serde::Serialize + serde::de::DeserializeOwned + Send> Sent for T {}
+
+/// A value that a process job takes with it.
+#[cfg(feature = "process")]
+pub fn serial<T: Sent + 'static>(value: T) -> T {
     value
 }

@@ -11,6 +11,9 @@ use crate::sync::thread_local;
 pub(crate) trait CurrentJob: Send + Sync {
     /// For the job layer to find its own type again.
     fn as_any(&self) -> &dyn std::any::Any;
+
+    /// Adds to the records of the job; the job layer knows what the level means.
+    fn note(&self, level: u8, text: String);
 }
 
 /// The surroundings of running code, handed on to the threads that work for it.

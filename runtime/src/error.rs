@@ -7,6 +7,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+#[cfg(feature = "process")]
+use crate::process::ProcessError;
 use crate::sync::Mutex;
 
 /// The value a panic carried, kept whole so that it can be raised again elsewhere.
@@ -94,6 +96,10 @@ pub enum Cause {
     DropPanicked(PanicPayload),
     /// The system gave no thread to run on.
     NoThread(io::Error),
+    /// The worker process has not brought the item to its end: it crashed, was killed, could not be
+    /// started, or a value could not be sent.
+    #[cfg(feature = "process")]
+    Process(ProcessError),
 }
 
 /// One item of a parallel call that has no value: which, why, and from which line of the source.
@@ -153,6 +159,12 @@ impl ItemError {
         }
     }
 
+    #[cfg(feature = "process")]
+    pub(crate) fn with_attempt(mut self, attempt: u32) -> Self {
+        self.inner.attempt = attempt;
+        self
+    }
+
     /// The item's place in the input, from 0. `None` when no single item is at fault: see
     /// [`Cause::InitPanicked`], [`Cause::DropPanicked`], [`Cause::NoThread`].
     #[must_use]
@@ -207,6 +219,8 @@ impl ItemError {
             | Cause::InitPanicked(payload)
             | Cause::DropPanicked(payload) => payload.resume(),
             Cause::Stopped | Cause::NoThread(_) => panic!("{text}"),
+            #[cfg(feature = "process")]
+            Cause::Process(_) => panic!("{text}"),
         }
     }
 }
@@ -240,6 +254,8 @@ impl fmt::Display for ItemError {
                     payload.message()
                 )
             }
+            #[cfg(feature = "process")]
+            Cause::Process(error) => write!(f, "failed: {error}"),
             Cause::NoThread(error) => {
                 write!(
                     f,

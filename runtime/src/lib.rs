@@ -38,12 +38,22 @@
 mod macros;
 
 mod capture;
+pub mod collections;
 mod context;
 mod error;
 mod foreach;
 mod job;
+#[cfg(feature = "process")]
+mod named;
 #[cfg(feature = "rayon")]
 mod on_rayon;
+#[cfg(not(loom))]
+mod plan;
+#[cfg(feature = "process")]
+pub mod policy;
+#[cfg(feature = "process")]
+mod process;
+mod runspace;
 mod scope;
 mod stop;
 mod sync;
@@ -51,26 +61,133 @@ mod threads;
 
 pub use error::{Cause, ItemError, PanicPayload};
 pub use foreach::{DEFAULT_THROTTLE, ItemContext, Outcomes, Results};
+#[cfg(feature = "process")]
+pub use foreach::{ProcessPool, ProcessPoolBuilder, attempt};
 pub use job::{
     AnyJob, Job, JobContext, JobEntry, JobError, JobErrorKind, JobIter, JobLocation, JobQueue,
     JobState, JobTable, Level, Record, RemoveError, SuspendError, jobs, record, wait_all,
     wait_all_timeout, wait_any, wait_any_timeout,
 };
+#[cfg(not(loom))]
+pub use plan::{ParsePlanError, Plan, plan};
+#[cfg(feature = "process")]
+pub use process::{Crash, Exit, ProcessError};
+pub use runspace::{
+    Invocation, InvocationError, InvocationErrorKind, InvocationState, LimitsError, OpenError,
+    OpenErrorKind, Runspace, RunspaceBuilder, RunspaceContext, RunspacePool, RunspacePoolBuilder,
+    RunspaceState,
+};
 pub use scope::{Scope, scope};
 pub use stop::{StopToken, stop_token, stopping};
+
+/// Makes a function a job, which [`start_job!`] starts in another process by its name.
+///
+/// ```
+/// use std::path::PathBuf;
+///
+/// use runspace::start_job;
+///
+/// #[runspace::job]
+/// fn length(path: PathBuf, factor: usize) -> usize {
+///     path.as_os_str().len() * factor
+/// }
+///
+/// let job = start_job!(length(PathBuf::from("abc"), 2));
+/// assert_eq!(job.join().unwrap(), 6);
+/// // It is the function that it was, besides.
+/// assert_eq!(length(PathBuf::from("abc"), 1), 3);
+/// ```
+///
+/// The process that runs it is sent its name and its arguments, and nothing else. A [policy](policy)
+/// can approve it by that name.
+///
+/// # Options
+///
+/// | option | value | without it |
+/// |---|---|---|
+/// | `name` | the name, a string literal; no other job of the program has it | the path of the function: `program::module::function` |
+/// | `crate` | the path of this crate, where it goes by another name | `::runspace` |
+///
+/// ```
+/// mod images {
+///     #[runspace::job(name = "resize", crate = ::runspace)]
+///     pub fn resize(size: (u32, u32), by: u32) -> (u32, u32) {
+///         (size.0 * by, size.1 * by)
+///     }
+/// }
+///
+/// let job = runspace::start_job!(images::resize((1, 2), 3));
+/// assert_eq!(job.join().unwrap(), (3, 6));
+/// ```
+///
+/// # What it can stand on
+///
+/// A function that is free, not generic, not `async` and not `unsafe`. Its parameters and its value
+/// are owned and implement serde's `Serialize` and `Deserialize`: `String` and not `&str`, `PathBuf`
+/// and not `&Path`.
+///
+/// Beside the function stands a type with its name and its visibility, which is how `start_job!`
+/// finds it. So `use` brings both, and no module or type in the same place can have that name.
+#[cfg(feature = "process")]
+pub use runspace_macros::job;
+
+/// Lets `main` be the place where this program, as a child process that runs a job, starts to do so.
+///
+/// ```standalone_crate
+/// #[runspace::main]
+/// fn main() {
+///     let job = runspace::start_job!({ 6 * 7 });
+///     assert_eq!(job.join().unwrap(), 42);
+/// }
+/// ```
+///
+/// Jobs need no set-up: a child process runs its job before `main`, and `main` not at all. That is
+/// early, though. What the standard library and other code do between the two has not happened then.
+/// Under this attribute the job runs as the first thing that `main` does, and the rest of `main` is for the
+/// process that was started by somebody else.
+///
+/// It stands on the `main` of the program, whatever it returns. An `async fn main` has the attribute
+/// of its runtime as well; in either order, the runtime is started in no child process.
+///
+/// # Options
+///
+/// `crate` is the path of this crate, where it goes by another name: `#[main(crate = ::name)]`.
+#[cfg(feature = "process")]
+pub use runspace_macros::main;
 
 /// What the macros expand to. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub mod macros {
-        pub use runspace_macros::{foreach_parallel, start_thread_job};
+        pub use runspace_macros::{
+            foreach_parallel, invoke, pipeline, start_job, start_thread_job,
+        };
     }
 
+    #[cfg(feature = "process")]
+    pub use crate::capture::serial;
     pub use crate::capture::{borrow, capture, capture_within, send};
+    #[cfg(feature = "process")]
+    pub use crate::foreach::foreach_process;
     pub use crate::foreach::{
         Options, Place, Worker, foreach, foreach_borrowed, foreach_within, on_sequential,
     };
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
+    #[cfg(feature = "process")]
+    pub use crate::job::{
+        ProcessJobOptions, named_job, process_job, process_job_emitting, program_job,
+    };
+    #[cfg(feature = "process")]
+    pub use crate::named::{NamedEntry, NamedJob, named_output, named_parameter};
     #[cfg(feature = "rayon")]
     pub use crate::on_rayon::{on_rayon, on_rayon_pool};
+    #[cfg(not(loom))]
+    pub use crate::plan::on_plan;
+    #[cfg(feature = "process")]
+    pub use crate::process::program::ProgramOptions;
+    #[cfg(feature = "process")]
+    pub use crate::process::{Constructor, constructor_of_main, serve_if_worker};
+    pub use crate::runspace::{Invoke, InvokeOptions, invoke, invoke_with_state, on_pool};
+    #[cfg(feature = "process")]
+    pub use inventory;
 }

@@ -35,8 +35,38 @@
 /// | `ordered` | whether results come in the order of the items, a `bool` | `false`: in the order in which they are made |
 /// | `buffer` | how many items beside the running ones may be taken and not yet consumed, a `usize` | as many as keep the workers busy; at least two for each |
 /// | `name` | what errors call this loop, a `&str` or a `String` | the place of the call |
+/// | `retry` | with `on = process`: how often an item is tried again, in a fresh worker, whose process has died or whose body has panicked, a `u32`; the body sees which try it is in [`attempt`](crate::attempt) | 0 |
 /// | `within` | the [`Scope`](crate::Scope) that the items may borrow from | none, see below |
-/// | `on` | where items run; `thread` is the only value in this version | `thread` |
+/// | `on` | where items run, see below | `thread` |
+///
+/// # Where items run
+///
+/// | value | items run on | `throttle`, without one |
+/// |---|---|---|
+/// | `thread` | threads of this process that are kept for such calls | 5 |
+/// | `sequential` | the thread that reads the results, one item after the other | 1 |
+/// | `rayon` | rayon's global pool; `rayon(&pool)` is an `Arc<rayon::ThreadPool>` of your own | as many as the pool has threads |
+/// | `pool(&pool)` | the runspaces of a [`RunspacePool`](crate::RunspacePool) | as many as it has at most |
+/// | `process` | child processes that run this same program; `process(&pool)` are those of a pool that outlives the call | 5, or what the pool has |
+/// | `plan` | what [`plan`](crate::plan()) or the variable `RUNSPACE_PLAN` says | that of the plan |
+///
+/// These are words of the option, and not names that are in scope. On a pool the throttle is a limit
+/// of this call alone; the pool has its own besides.
+///
+#[cfg_attr(feature = "rayon", doc = "```")]
+#[cfg_attr(not(feature = "rayon"), doc = "```ignore")]
+/// use runspace::foreach_parallel;
+///
+/// // Computation has no use for more threads than there are cores.
+/// let total: u64 = foreach_parallel!(1..=100, on = rayon, |n: u64| n * n).sum();
+/// assert_eq!(total, 338_350);
+/// ```
+///
+/// A child process shares nothing with this one. Items, captures and results are sent as bytes, so
+/// their types implement serde's `Serialize` and `Deserialize`; nothing can be lent; and the body
+/// uses only what `using(..)` names, beside constants and functions. rustc shows what else it uses
+/// ("closures can only be coerced to `fn` types if they do not capture any variables"). A body that
+/// crashes takes its process with it and fails its own item only.
 ///
 /// # What the body may use
 ///
@@ -124,6 +154,100 @@ macro_rules! foreach_parallel {
     };
 }
 
+/// Passes items from stage to stage, all of which work at the same time.
+///
+/// ```
+/// use runspace::pipeline;
+///
+/// let lengths: Vec<usize> = pipeline!(
+///     ["one", "", "three"]
+///         | foreach_parallel(throttle = 2, ordered = true, |word| word.len())
+///         | filter(|length| *length > 0)
+///         | collect()
+/// );
+/// assert_eq!(lengths, [3, 5]);
+/// ```
+///
+/// A call has its source first, then a `|` and a stage, as often as there are stages:
+///
+/// ```text
+/// pipeline!(SOURCE | foreach_parallel(name = value, .., using(capture, ..), |item| body) | method(argument) | ..)
+/// ```
+///
+/// All of it is ordinary Rust expressions, so rustfmt formats calls that are written in parentheses.
+///
+/// SOURCE is anything that can be iterated. There are two kinds of stage:
+///
+/// * `foreach_parallel(..)` is a call of [`foreach_parallel!`](crate::foreach_parallel) on what comes
+///   from the stage in front of it. It has all of that macro's options, `init(..)` and `using(..)`,
+///   and no items.
+/// * Any other name is that of a method: `filter(|x| ..)`, `map(f)`, `take(3)`, `enumerate()`,
+///   `collect::<Vec<_>>()`. It is called on what the stage in front of it answers, which is an
+///   iterator from SOURCE on; a method of a trait of yours will do as well. It runs where its items are
+///   asked for: on the thread that feeds the next parallel stage, or on the one that reads the
+///   results.
+///
+/// More can be asked of what a stage answers: `foreach_parallel(|x| ..).outcomes()`,
+/// `collect::<Result<Vec<_>, _>>()?`.
+///
+/// The value of the call is what its last stage answers. After a parallel stage that is
+/// [`Results`](crate::Results), an iterator that streams.
+///
+/// # How it runs
+///
+/// Every parallel stage starts at once, with workers of its own, and reads from the one in front of
+/// it as there is room. So items go through singly, not stage by stage: the first may be at the end
+/// while the source is still being read. Memory is bounded by the sum of the stages' windows, and the
+/// source may be endless. When the reader stops reading, or drops the value, all stages stop.
+///
+/// ```
+/// use runspace::pipeline;
+///
+/// let first: Vec<u64> = pipeline!(
+///     0.. | foreach_parallel(ordered = true, |n| n * n)
+///         | filter(|n| n % 2 == 1)
+///         | foreach_parallel(ordered = true, |n| n + 1)
+///         | take(3)
+///         | collect()
+/// );
+/// assert_eq!(first, [2, 10, 26]);
+/// ```
+///
+/// # The `|` of the source
+///
+/// Every `|` outside of brackets ends a part of the call. Closures of a stage stand inside of its
+/// parentheses and are not concerned. A source that has a `|` or a `||` of its own goes in
+/// parentheses: `(&a | &b) | filter(..)`.
+///
+/// # Borrowing
+///
+/// The first parallel stage may borrow from outside, by `using(&name)` or by a source that is
+/// `&items`. It then waits for all of its items before it answers, as a call of its own would, and
+/// the pipeline streams from there on. A later stage lends nothing: it would have to wait for all
+/// that the stages in front of it make. In a [`scope`](crate::scope()), a stage that has `within =
+/// scope` borrows and streams, wherever it stands.
+///
+/// A closure of a method in front of a parallel stage runs on another thread. Write `move` in front
+/// of it if it mentions a variable.
+///
+/// # Errors
+///
+/// As in `foreach_parallel!`: `?` in a body ends that item, with a value like any other.
+///
+/// # Panics
+///
+/// The failure of an item comes up where its result is read. Between two parallel stages, that is in
+/// the feeder of the second, whose input ends with it; it comes up again where the results of the
+/// second are read. `.outcomes()` behind a stage turns the failures of its items into values. All
+/// stages are at the same place in the source as far as errors tell, that of the call; give a stage
+/// a `name` to tell it from others.
+#[macro_export]
+macro_rules! pipeline {
+    ($($call:tt)*) => {
+        $crate::__private::macros::pipeline!($crate, $($call)*)
+    };
+}
+
 /// Starts a block on another thread, and answers the [`Job`](crate::Job) that stands for it.
 ///
 /// ```
@@ -189,5 +313,218 @@ macro_rules! foreach_parallel {
 macro_rules! start_thread_job {
     ($($call:tt)*) => {
         $crate::__private::macros::start_thread_job!($crate, $($call)*)
+    };
+}
+
+/// Starts a block in another process, and answers the [`Job`](crate::Job) that stands for it.
+///
+/// ```
+/// use runspace::start_job;
+///
+/// let numbers = vec![1, 2, 3];
+/// let job = start_job!(name = "sum", using(numbers), { numbers.iter().sum::<i32>() });
+/// assert_eq!(job.join().unwrap(), 6);
+/// ```
+///
+/// The process is a new one, and runs this same program: not its `main`, but the block alone. What
+/// happens there, even a crash, is the end of that job and nothing more. It can be stopped at any
+/// moment, suspended and resumed. Nothing has to be set up for that; a program that needs what
+/// happens before `main` in its child processes too has the attribute
+/// [`#[runspace::main]`](macro@crate::main) for that.
+///
+/// A call has its options first, in any order, then the block. Without options, the statements alone
+/// will do: `start_job! { let a = work(); a + 1 }`. They are taken for statements unless they begin
+/// as a call does, with `using(..),` or an option and a comma, or are nothing but the call of a
+/// function by its path, see below.
+///
+/// # Options
+///
+/// | option | value | without it |
+/// |---|---|---|
+/// | `name` | the job's name, a `&str` or a `String` | `Job` and the number of the job |
+/// | `env` | pairs of variables for the process, such as `[("KEY", "value")]`, beside those of this one or instead of them | those of this process |
+/// | `current_dir` | the directory it starts in, a path | that of this process |
+/// | `memory` | the most memory it may have, in bytes of address space, a `u64` | no limit of its own |
+/// | `cpu_time` | the most processor time it may use, a [`Duration`](std::time::Duration), rounded up to seconds | no limit of its own |
+/// | `open_files` | the most files it may have open at once, a `u64` | no limit of its own |
+/// | `timeout` | how long the job may take, a `Duration` | no limit |
+/// | `grace` | how long the process has from being asked to stop to being killed, a `Duration` | 2 seconds |
+///
+/// # What the block may use
+///
+/// Constants, functions, and what `using(..)` names. Nothing else gets there: a variable that the
+/// block uses and `using(..)` does not name is an error at its use ("closures can only be coerced to
+/// `fn` types if they do not capture any variables"). A `static` has the value that it starts with.
+///
+/// * `using(name)` sends a variable.
+/// * `using(name.clone())` sends a copy, under the same name, and leaves the original.
+/// * `using(name = value)` makes something new here and sends it.
+/// * `$using:name` in the block is another spelling of `using(name)`.
+///
+/// What is sent goes as bytes: it implements serde's `Serialize` and `Deserialize`, and is owned. So
+/// do and are the outputs, errors among them: an `io::Error` has no such form, its text has.
+///
+/// # More than one output
+///
+/// A closure in the place of the block is given a [`JobContext`](crate::JobContext), and emits as
+/// many outputs as it likes. They can be received while the job is still running. Lines that the
+/// process prints are among the job's records.
+///
+/// ```
+/// use runspace::start_job;
+///
+/// let limit = 3;
+/// let job = start_job!(using(limit), |job| {
+///     for n in 1..=limit {
+///         job.emit(n * n);
+///     }
+/// });
+/// assert_eq!(job.iter().collect::<Vec<_>>(), [1, 4, 9]);
+/// ```
+///
+/// # A function that is a job
+///
+/// The call of a function in the place of the block starts that function, which has
+/// the attribute [`#[runspace::job]`](macro@crate::job): the process is sent its name and the arguments. The arguments are
+/// made here, and are any expressions, so there is no `using(..)`. Such a job can be approved by its
+/// name where a [policy](crate::policy) asks for that.
+///
+/// ```
+/// use runspace::start_job;
+///
+/// #[runspace::job]
+/// fn power(base: u64, exponent: u32) -> u64 {
+///     base.pow(exponent)
+/// }
+///
+/// let job = start_job!(name = "a power", power(3, 4));
+/// assert_eq!(job.join().unwrap(), 81);
+/// ```
+///
+/// A function without the attribute is "expected type, found function" to rustc. To call one in
+/// another process, write the call in braces: `start_job!({ power(3, 4) })`.
+///
+/// # A program that is a job
+///
+/// `file` in the place of the block starts any program. The job's outputs are the lines that it
+/// prints, and what it prints as errors is among the records.
+///
+/// ```
+/// use runspace::start_job;
+///
+/// let job = start_job!(file = "echo", args = ["one", "two"]);
+/// assert_eq!(job.iter().collect::<Vec<_>>(), ["one two"]);
+/// ```
+///
+/// | option | value | without it |
+/// |---|---|---|
+/// | `file` | the program, a path, or a name that is looked for in `PATH` | |
+/// | `args` | its arguments, such as `["--all", path]` | none |
+///
+/// It has `name`, `env`, `current_dir`, `timeout` and `grace` besides.
+///
+/// # Errors
+///
+/// `?` and `return` end the block, with a value that is the job's output like any other. A panic, a
+/// crash, a limit, a process that cannot be started and a value that cannot be sent fail the job:
+/// [`Job::join`](crate::Job::join) answers it as a [`JobError`](crate::JobError).
+///
+/// # Panics
+///
+/// The call itself does not, beyond what its options and captures do.
+#[cfg(feature = "process")]
+#[macro_export]
+macro_rules! start_job {
+    ($($call:tt)*) => {
+        $crate::__private::macros::start_job!($crate, $($call)*)
+    };
+}
+
+/// Runs a block in a [`Runspace`](crate::Runspace) or a [`RunspacePool`](crate::RunspacePool), and
+/// answers the [`Invocation`](crate::Invocation) that stands for it.
+///
+/// ```
+/// use runspace::{Runspace, invoke};
+///
+/// let runspace = Runspace::open().unwrap();
+/// let numbers = vec![1, 2, 3];
+/// let sum = invoke!(&runspace, using(numbers), { numbers.iter().sum::<i32>() });
+/// assert_eq!(sum.end().unwrap(), 6);
+/// ```
+///
+/// A call has the runspace first, then any options, then the block:
+///
+/// ```text
+/// invoke!(&runspace, name = value, using(capture, ..), { statements })
+/// ```
+///
+/// All of it is ordinary Rust expressions, so rustfmt formats calls that are written in parentheses.
+///
+/// A runspace runs one block at a time, in the order in which they were invoked, and all of them on
+/// the same thread. A pool runs as many as it has runspaces.
+///
+/// # Options
+///
+/// | option | value | without it |
+/// |---|---|---|
+/// | `name` | what errors call the invocation, a `&str` or a `String` | `Invocation` and its number |
+///
+/// # What the block may use
+///
+/// An invocation may outlive the function that starts it, so it owns all that it mentions: every
+/// variable in the block is moved in. `using(..)` says so where it matters, as in
+/// [`start_thread_job!`](crate::start_thread_job): `using(name)` moves a variable in,
+/// `using(name.clone())` a copy, `using(name = value)` something new, and `$using:name` in the block
+/// is another spelling of the first.
+///
+/// What is moved in must be `Send + 'static`, and so must the value of the block.
+///
+/// # State
+///
+/// A closure in the place of the block is given the [`RunspaceContext`](crate::RunspaceContext),
+/// which has what earlier blocks left there. State never leaves its thread, so it need not be
+/// `Send`.
+///
+/// ```
+/// use runspace::{Runspace, invoke};
+///
+/// let runspace = Runspace::open().unwrap();
+/// for word in ["a", "b"] {
+///     invoke!(&runspace, |rs| rs.state::<String>().push_str(word)).end().unwrap();
+/// }
+/// let text = invoke!(&runspace, |rs| rs.state::<String>().clone());
+/// assert_eq!(text.end().unwrap(), "ab");
+/// ```
+///
+/// # Errors
+///
+/// `?` and `return` end the block, with a value that is what
+/// [`Invocation::end`](crate::Invocation::end) answers. A panic of the block, a stop, a runspace
+/// that is closed and one for which the operating system has no thread are
+/// [`InvocationError`](crate::InvocationError)s there.
+///
+/// # Panics
+///
+/// The call itself does not, beyond what its options and captures do.
+#[macro_export]
+macro_rules! invoke {
+    ($($call:tt)*) => {
+        $crate::__private::macros::invoke!($crate, $($call)*)
+    };
+}
+
+/// What `#[main]` puts beside `main`: the constructor of this crate looks for it.
+#[cfg(feature = "process")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __main_will_serve {
+    () => {
+        const _: () = {
+            #[cfg(target_os = "linux")]
+            #[used]
+            #[unsafe(link_section = ".init_array")]
+            static MAIN_WILL_SERVE: $crate::__private::Constructor =
+                $crate::__private::constructor_of_main(::core::module_path!());
+        };
     };
 }

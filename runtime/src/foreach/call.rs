@@ -209,7 +209,12 @@ impl Call {
 
     /// Keeps a failure that belongs to no item or to the input, and has the call end.
     pub(crate) fn fail(&self, index: Option<u64>, cause: Cause) {
-        let ends = matches!(cause, Cause::InitPanicked(_) | Cause::NoThread(_));
+        let ends = match &cause {
+            Cause::InitPanicked(_) | Cause::NoThread(_) => true,
+            #[cfg(feature = "process")]
+            Cause::Process(_) => true,
+            _ => false,
+        };
         let mut failures = self.failures.lock();
         // One bad `init` fails on every worker; it is one failure.
         if ends && failures.iter().any(|it| it.index().is_none()) {

@@ -157,7 +157,10 @@ where
     fn work(self: &Arc<Self>) {
         let mut worker = self.worker();
         let ended = if worker.has_work() {
-            catch_unwind(AssertUnwindSafe(|| (self.body)(&mut worker)))
+            catch_unwind(AssertUnwindSafe(|| {
+                self.call.target.prepare();
+                (self.body)(&mut worker);
+            }))
         } else {
             Ok(())
         };

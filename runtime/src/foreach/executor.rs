@@ -13,6 +13,9 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// take a while because others run there, the task waits on `desk`.
     fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()>;
 
+    /// Called on a worker's thread before anything of the user's. Panics if the thread is not fit for it.
+    fn prepare(&self) {}
+
     /// The throttle of a call that sets none.
     fn size(&self) -> usize;
 
@@ -76,6 +79,41 @@ impl Target for Sequential {
 
     fn is_here(&self) -> bool {
         true
+    }
+}
+
+/// A target with a throttle of its own for calls that set none.
+#[derive(Debug)]
+pub(crate) struct Sized<T> {
+    target: T,
+    size: usize,
+}
+
+impl<T> Sized<T> {
+    pub(crate) fn new(target: T, size: usize) -> Self {
+        Self { target, size }
+    }
+}
+
+impl<T: Target> Target for Sized<T> {
+    fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
+        self.target.spawn(task, desk)
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn most(&self) -> usize {
+        self.target.most()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.target.is_shared()
+    }
+
+    fn is_here(&self) -> bool {
+        self.target.is_here()
     }
 }
 

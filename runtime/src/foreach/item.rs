@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 
 use super::lane::Lane;
 use crate::stop::StopToken;
@@ -21,10 +22,26 @@ use crate::stop::StopToken;
 /// assert_eq!(words, ["a", "b", "c"]);
 /// ```
 pub struct ItemContext<'a, R> {
-    lane: &'a Lane<R>,
-    index: u64,
+    inner: Inner<'a, R>,
     // Outputs go out through this thread's own queue.
-    not_sync: std::marker::PhantomData<Cell<()>>,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+enum Inner<'a, R> {
+    /// The call is in this process.
+    Here(&'a Lane<R>, u64),
+    /// This process is only for its items.
+    #[cfg(feature = "process")]
+    There(&'a dyn There<R>),
+}
+
+/// An item of a call in the process that started this one.
+#[cfg(feature = "process")]
+pub(crate) trait There<R> {
+    fn emit(&self, value: R);
+    fn index(&self) -> u64;
+    fn attempt(&self) -> u32;
+    fn stop_token(&self) -> StopToken;
 }
 
 /// What unwinds out of a body that emits after its call was stopped.
@@ -33,9 +50,16 @@ pub(crate) struct Stopped;
 impl<'a, R> ItemContext<'a, R> {
     pub(crate) fn new(lane: &'a Lane<R>, index: u64) -> Self {
         Self {
-            lane,
-            index,
-            not_sync: std::marker::PhantomData,
+            inner: Inner::Here(lane, index),
+            not_sync: PhantomData,
+        }
+    }
+
+    #[cfg(feature = "process")]
+    pub(crate) fn there(item: &'a dyn There<R>) -> Self {
+        Self {
+            inner: Inner::There(item),
+            not_sync: PhantomData,
         }
     }
 
@@ -46,34 +70,59 @@ impl<'a, R> ItemContext<'a, R> {
     /// its destructors, as a panic would but without a report. So a body that emits for ever ends when
     /// nobody listens any more. (In a program built with `panic = "abort"` it returns, and the value is dropped.)
     pub fn emit(&self, value: R) {
-        if !self.lane.emit(self.index, value) && cfg!(panic = "unwind") {
-            std::panic::resume_unwind(Box::new(Stopped));
+        match &self.inner {
+            Inner::Here(lane, index) => {
+                let can_unwind = cfg!(panic = "unwind") && !std::thread::panicking();
+                if !lane.emit(*index, value) && can_unwind {
+                    std::panic::resume_unwind(Box::new(Stopped));
+                }
+            }
+            #[cfg(feature = "process")]
+            Inner::There(item) => item.emit(value),
         }
     }
 
     /// The item's place in the input, from 0.
     #[must_use]
     pub fn index(&self) -> u64 {
-        self.index
+        match &self.inner {
+            Inner::Here(_, index) => *index,
+            #[cfg(feature = "process")]
+            Inner::There(item) => item.index(),
+        }
+    }
+
+    /// Which try of the item this is, from 1: see the option `retry`.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        match &self.inner {
+            Inner::Here(..) => 1,
+            #[cfg(feature = "process")]
+            Inner::There(item) => item.attempt(),
+        }
     }
 
     /// Whether the call is being stopped.
     #[must_use]
     pub fn stopping(&self) -> bool {
-        self.lane.call().stop.is_stopping()
+        self.stop_token().is_stopping()
     }
 
     /// The token of the call, to hand to a callback or a thread of the body's own.
     #[must_use]
     pub fn stop_token(&self) -> StopToken {
-        self.lane.call().stop.clone()
+        match &self.inner {
+            Inner::Here(lane, _) => lane.call().stop.clone(),
+            #[cfg(feature = "process")]
+            Inner::There(item) => item.stop_token(),
+        }
     }
 }
 
 impl<R> fmt::Debug for ItemContext<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ItemContext")
-            .field("index", &self.index)
+            .field("index", &self.index())
             .field("stopping", &self.stopping())
             .finish_non_exhaustive()
     }

@@ -17,6 +17,8 @@ pub(crate) mod executor;
 mod feeder;
 mod item;
 mod lane;
+#[cfg(feature = "process")]
+mod on_process;
 mod options;
 mod pace;
 mod reorder;
@@ -31,6 +33,8 @@ mod loom_tests;
 use std::panic::Location;
 
 pub use item::ItemContext;
+#[cfg(feature = "process")]
+pub use on_process::{ProcessPool, ProcessPoolBuilder, attempt, foreach_process};
 pub use options::{DEFAULT_THROTTLE, Options, Place, on_sequential};
 pub use results::{Outcomes, Results};
 pub use worker::Worker;

@@ -16,6 +16,10 @@ pub struct Options {
     pub(crate) ordered: bool,
     pub(crate) buffer: Option<usize>,
     pub(crate) name: Option<Arc<str>>,
+    #[cfg(feature = "process")]
+    pub(crate) retries: u32,
+    #[cfg(feature = "process")]
+    pub(crate) process_pool: Option<crate::process::pool::Pool>,
 }
 
 impl Options {
@@ -27,6 +31,10 @@ impl Options {
             ordered: false,
             buffer: None,
             name: None,
+            #[cfg(feature = "process")]
+            retries: 0,
+            #[cfg(feature = "process")]
+            process_pool: None,
         }
     }
 
@@ -50,6 +58,11 @@ impl Options {
         self
     }
 
+    #[cfg(feature = "process")]
+    pub(crate) fn set_default_throttle(&mut self, throttle: usize) {
+        self.throttle = self.throttle.or(Some(throttle));
+    }
+
     pub(crate) fn effective_throttle(&self) -> usize {
         let asked = self.throttle.unwrap_or_else(|| self.target.size());
         asked.clamp(1, self.target.most())
@@ -64,6 +77,13 @@ impl Options {
     /// How many items beside the running ones may be taken from the input and not yet consumed.
     pub fn buffer(mut self, buffer: usize) -> Self {
         self.buffer = Some(buffer);
+        self
+    }
+
+    /// How often an item is tried again whose process has died or whose body has panicked there.
+    #[cfg(feature = "process")]
+    pub fn retry(mut self, times: u32) -> Self {
+        self.retries = times;
         self
     }
 

@@ -121,6 +121,12 @@ impl<T> Supply<T> {
         others.find_map(|peer| retry(|| peer.steal_batch_and_pop(own)))
     }
 
+    /// Keeps an item that this worker had taken.
+    #[cfg(feature = "process")]
+    pub(crate) fn put_back(&mut self, item: Numbered<T>) {
+        self.own.push(item);
+    }
+
     /// Any item that is left anywhere, to be ended rather than run.
     pub(crate) fn take_any(&mut self) -> Option<Numbered<T>> {
         self.take(1)

@@ -70,6 +70,41 @@ impl<T, R> Worker<T, R> {
         }
     }
 
+    /// Hands out up to `most` items, waiting for the first. False when there are no more.
+    #[cfg(feature = "process")]
+    pub(crate) fn fill(&mut self, most: usize, take: &mut dyn FnMut(Numbered<T>)) -> bool {
+        self.has_run = true;
+        let Some(first) = self.next() else {
+            return false;
+        };
+        take(first);
+        for _ in 1..most {
+            let Some(item) = self.supply.take_any() else {
+                break;
+            };
+            take(item);
+        }
+        true
+    }
+
+    /// Takes back what was handed out and did not run, to be ended with the rest.
+    #[cfg(feature = "process")]
+    pub(crate) fn put_back(&mut self, items: impl Iterator<Item = Numbered<T>>) {
+        for item in items {
+            self.supply.put_back(item);
+        }
+    }
+
+    #[cfg(feature = "process")]
+    pub(crate) fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+
+    #[cfg(feature = "process")]
+    pub(crate) fn lane(&self) -> &Lane<R> {
+        &self.lane
+    }
+
     fn next(&mut self) -> Option<Numbered<T>> {
         if self.first.is_some() && !self.call.stop.is_stopping() {
             return self.first.take();

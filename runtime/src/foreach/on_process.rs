@@ -1,0 +1,420 @@
+//! `on = process`: items in worker processes.
+//!
+//! Each worker thread of the call has a session with one worker process at a time. It sends items
+//! there in batches and puts what comes back into its lane, so that everything else, the window, the
+//! order, the end of the call, is what it is on threads. A process that dies fails the item it ran.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::item::{ItemContext, There};
+use super::lane::{Event, Lane};
+use super::supply::Numbered;
+use super::worker::Worker;
+use super::{Options, Results, foreach};
+use crate::context;
+use crate::error::{Cause, ItemError, PanicPayload};
+use crate::policy;
+use crate::process::child::{Lines, Stream};
+use crate::process::entry::{Body, ChildIo};
+use crate::process::pool::{
+    ChildItem, Item, ItemLoop, Outcome, Pool, PoolOptions, Run, Session, serve_items,
+};
+use crate::process::{Failure, ProcessError, Start, default_pool};
+use crate::stop::StopToken;
+
+/// Worker processes with settings of their own: `on = process(&pool)`.
+///
+/// Without one, `on = process` uses workers of the whole program, which are kept for some seconds and
+/// used again. Clones are the same pool; with the last, its idle workers leave.
+///
+/// ```
+/// use runspace::{ProcessPool, foreach_parallel};
+///
+/// let pool = ProcessPool::builder().workers(2).memory(512 << 20).max_items(1000).build();
+/// let squares = foreach_parallel!(0..4_u64, on = process(&pool), ordered = true, |n| n * n);
+/// assert!(squares.eq([0, 1, 4, 9]));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProcessPool {
+    pool: Pool,
+}
+
+impl ProcessPool {
+    /// The settings of a new pool, at their defaults.
+    pub fn builder() -> ProcessPoolBuilder {
+        ProcessPoolBuilder {
+            options: PoolOptions {
+                workers: std::thread::available_parallelism().map_or(1, usize::from),
+                ..PoolOptions::default()
+            },
+        }
+    }
+}
+
+/// The settings of a [`ProcessPool`].
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until `build` makes a pool of them"]
+pub struct ProcessPoolBuilder {
+    options: PoolOptions,
+}
+
+impl ProcessPoolBuilder {
+    /// The most workers at once, over all calls that use the pool; the cores of the machine when left
+    /// out. Also the throttle of a call on this pool that sets none.
+    ///
+    /// # Panics
+    /// On 0.
+    #[track_caller]
+    pub fn workers(mut self, count: usize) -> Self {
+        assert!(
+            count > 0,
+            "a pool of no workers would never run an item; give it at least 1"
+        );
+        self.options.workers = count;
+        self
+    }
+
+    /// How long a worker without work is kept; 5 s when left out.
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.options.idle = limit;
+        self
+    }
+
+    /// Sets a variable for the workers, beside those of this process.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.options
+            .variables
+            .push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Takes a variable away from the workers.
+    pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
+        self.options.variables.push((name.into(), None));
+        self
+    }
+
+    /// The working directory of the workers, if it is not that of this process.
+    pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.options.directory = Some(directory.into());
+        self
+    }
+
+    /// The most memory that a worker may have, in bytes of address space. An item that asks for more
+    /// fails, with its worker.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.options.limits.memory = Some(bytes);
+        self
+    }
+
+    /// The most processor time that a worker may use over all its items; whole seconds, rounded up.
+    pub fn cpu_time(mut self, limit: Duration) -> Self {
+        let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
+        self.options.limits.cpu = Some(seconds);
+        self
+    }
+
+    /// The most descriptors that a worker may have open at once.
+    pub fn open_files(mut self, count: u64) -> Self {
+        self.options.limits.files = Some(count);
+        self
+    }
+
+    /// A worker makes room for a fresh one after this many items.
+    ///
+    /// # Panics
+    /// On 0.
+    #[track_caller]
+    pub fn max_items(mut self, count: u64) -> Self {
+        assert!(count > 0, "a worker has to run at least 1 item");
+        self.options.recycle.items = Some(count);
+        self
+    }
+
+    /// A worker makes room for a fresh one when it holds this many bytes more than before its first item.
+    pub fn max_growth(mut self, bytes: u64) -> Self {
+        self.options.recycle.growth = Some(bytes);
+        self
+    }
+
+    /// How long a worker that is to stop has between SIGTERM and SIGKILL; 2 s when left out.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.options.patience.terminated = grace;
+        self
+    }
+
+    /// The pool. Workers start when a call needs them.
+    #[must_use]
+    pub fn build(self) -> ProcessPool {
+        ProcessPool {
+            pool: Pool::new(self.options),
+        }
+    }
+}
+
+impl Options {
+    /// `on = process(&pool)`.
+    pub fn on_process_pool(mut self, pool: &ProcessPool) -> Self {
+        self.process_pool = Some(pool.pool.clone());
+        self
+    }
+}
+
+/// A call whose body runs in worker processes.
+#[track_caller]
+pub fn foreach_process<I, C, W, R>(
+    items: I,
+    mut options: Options,
+    captures: C,
+    maker: fn(C) -> W,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Send + 'static,
+    I::Item: Serialize + DeserializeOwned + Send + 'static,
+    C: Serialize + DeserializeOwned,
+    W: Fn(&mut ProcessWorker<'_, '_, I::Item, R>),
+    R: Serialize + DeserializeOwned + Send + 'static,
+{
+    let pool = match options.process_pool.take() {
+        Some(pool) => {
+            options.set_default_throttle(pool.options().workers);
+            pool
+        }
+        None => default_pool(),
+    };
+    let retries = options.retries;
+    // Not in a closure: the policy wants to know the line that asks.
+    let asked = policy::Start::Block {
+        name: options.name.as_deref(),
+    };
+    let run = policy::check(asked)
+        .map_err(Failure::Denied)
+        .and_then(|()| Ok(Body::new(serve::<C, I::Item, R, W>, maker)?))
+        .and_then(|body| Run::new(Start::here()?, body, &captures))
+        .map(Arc::new)
+        .map_err(ProcessError::new);
+    let local = move |()| {
+        move |worker: &mut Worker<I::Item, R>| match &run {
+            Ok(run) => converse(worker, &pool, run, retries),
+            Err(error) => worker.call().fail(None, Cause::Process(error.clone())),
+        }
+    };
+    foreach(items, options, (), local)
+}
+
+/// In the worker process.
+fn serve<C, T, R, W>(io: &mut ChildIo, maker: fn(C) -> W)
+where
+    C: DeserializeOwned,
+    T: DeserializeOwned,
+    R: Serialize,
+    W: Fn(&mut ProcessWorker<'_, '_, T, R>),
+{
+    serve_items(io, |captures: C, items: &mut ItemLoop<'_, T, R>| {
+        maker(captures)(&mut ProcessWorker { items });
+    });
+}
+
+/// Takes items and runs the body on them, in a worker process: what the macro's worker closure is
+/// given there.
+pub struct ProcessWorker<'a, 'b, T, R> {
+    items: &'a mut ItemLoop<'b, T, R>,
+}
+
+impl<T: DeserializeOwned, R: Serialize> ProcessWorker<'_, '_, T, R> {
+    /// Runs `body` on every item this worker gets: one value an item.
+    pub fn run<F: FnMut(T) -> R>(&mut self, body: F) {
+        self.items.run(body);
+    }
+
+    /// Runs `body` on every item this worker gets: any number of outputs an item.
+    pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
+        self.items
+            .run_emitting(|item, child| body(item, &ItemContext::there(child)));
+    }
+}
+
+impl<T, R> fmt::Debug for ProcessWorker<'_, '_, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessWorker").finish_non_exhaustive()
+    }
+}
+
+impl<R: Serialize> There<R> for ChildItem<R> {
+    fn emit(&self, value: R) {
+        ChildItem::emit(self, value);
+    }
+
+    fn index(&self) -> u64 {
+        ChildItem::index(self)
+    }
+
+    fn attempt(&self) -> u32 {
+        ChildItem::attempt(self)
+    }
+
+    fn stop_token(&self) -> StopToken {
+        ChildItem::stop_token(self)
+    }
+}
+
+/// Which try of its item the code that runs now is part of, from 1: for bodies of calls with
+/// `retry`. 1 outside of one.
+#[must_use]
+pub fn attempt() -> u32 {
+    crate::process::pool::attempt()
+}
+
+/// What worker processes print goes where this process prints, line by line.
+struct PassedOn;
+
+impl Lines for PassedOn {
+    fn line(&self, stream: Stream, line: String) {
+        // A stream that nobody reads is no reason to fail.
+        let _ = match stream {
+            Stream::Out => writeln!(std::io::stdout(), "{line}"),
+            Stream::Err => writeln!(std::io::stderr(), "{line}"),
+        };
+    }
+}
+
+/// Sends items to a worker process, and takes in what comes of them, until there are no more.
+fn converse<T, R>(worker: &mut Worker<T, R>, pool: &Pool, run: &Arc<Run>, retries: u32)
+where
+    T: Serialize,
+    R: DeserializeOwned,
+{
+    let stop = worker.call().stop.clone();
+    let Some(mut session) = Session::open(pool, Arc::clone(run), Arc::new(PassedOn), &stop) else {
+        return;
+    };
+    let mut items = VecDeque::new();
+    while worker.fill(session.batch_size(), &mut |(index, value)| {
+        let attempt = 1;
+        items.push_back(Item {
+            index,
+            attempt,
+            value,
+        });
+    }) {
+        if let Err(failure) = batch(worker, &mut session, &mut items, retries) {
+            return give_up(worker, items, failure);
+        }
+    }
+    if let Err(failure) = session.finish()
+        && !matches!(failure, Failure::Stopped)
+    {
+        worker.call().fail(None, drop_cause(failure));
+    }
+}
+
+/// Runs a batch to its end, with as many workers as it takes.
+fn batch<T, R>(
+    worker: &mut Worker<T, R>,
+    session: &mut Session<T, R>,
+    items: &mut VecDeque<Item<T>>,
+    retries: u32,
+) -> Result<(), Failure>
+where
+    T: Serialize,
+    R: DeserializeOwned,
+{
+    while !items.is_empty() {
+        let count = items.len();
+        let lane = worker.lane();
+        let mut again = Vec::new();
+        let start = Instant::now();
+        let end = session.batch(items, count, None, &mut |outcome| match outcome {
+            Outcome::Failed(item, failure) if item.attempt <= retries && may_pass(&failure) => {
+                let attempt = item.attempt + 1;
+                again.push(Item { attempt, ..item });
+            }
+            outcome => tell(lane, outcome),
+        });
+        let ended = count.saturating_sub(items.len()) as u64;
+        if ended > 0 {
+            lane.call().pace.record(start.elapsed(), ended);
+        }
+        lane.flush();
+        items.extend(again);
+        end?;
+    }
+    Ok(())
+}
+
+/// Whether another try may end differently. A value that cannot be written or read never will.
+fn may_pass(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Panicked(_) | Failure::Crashed(_) | Failure::TimedOut(_)
+    )
+}
+
+fn tell<T, R>(lane: &Lane<R>, outcome: Outcome<T, R>) {
+    match outcome {
+        Outcome::Value(index, value) => lane.put(Event::Value(index, value)),
+        Outcome::Output(index, value) => {
+            // False when the call is being stopped, and nobody wants it any more.
+            let _ = lane.emit(index, value);
+        }
+        Outcome::Ended(index) => lane.put(Event::Ended(index)),
+        Outcome::Failed(item, failure) => {
+            let error = ItemError::new(Some(item.index), cause(failure), lane.call().site.clone());
+            let error = error.with_attempt(item.attempt);
+            lane.put(Event::Failed(item.index, error));
+        }
+        // A call has no records: those of the job that it is part of, as on threads.
+        Outcome::Note(note) => {
+            if let Some(job) = context::current().job {
+                job.note(note.level, note.text);
+            }
+        }
+    }
+}
+
+fn cause(failure: Failure) -> Cause {
+    match failure {
+        Failure::Stopped => Cause::Stopped,
+        Failure::Panicked(it) => {
+            let text = match it.location {
+                Some(location) => format!("{} (at {location}, in its process)", it.message),
+                None => it.message,
+            };
+            Cause::Panicked(PanicPayload::new(Box::new(text)))
+        }
+        failure => Cause::Process(ProcessError::new(failure)),
+    }
+}
+
+fn drop_cause(failure: Failure) -> Cause {
+    match cause(failure) {
+        Cause::Panicked(payload) => Cause::DropPanicked(payload),
+        cause => cause,
+    }
+}
+
+/// No worker can be had: what is in hand ends here, and the call with it.
+fn give_up<T, R>(worker: &mut Worker<T, R>, items: VecDeque<Item<T>>, failure: Failure) {
+    if !matches!(failure, Failure::Stopped) {
+        let cause = match cause(failure) {
+            Cause::Panicked(payload) => Cause::InitPanicked(payload),
+            cause => cause,
+        };
+        worker.call().fail(None, cause);
+    }
+    worker.put_back(
+        items
+            .into_iter()
+            .map(|it| -> Numbered<T> { (it.index, it.value) }),
+    );
+}
