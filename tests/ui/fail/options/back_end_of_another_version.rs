@@ -1,5 +1,5 @@
 use runspace::foreach_parallel;
 
 fn main() {
-    foreach_parallel!(0..3, on = rayon(&pool), |n| n);
+    foreach_parallel!(0..3, on = cluster(&cluster), |n| n);
 }

@@ -1,0 +1,310 @@
+//! The same promises on every back end: one suite, written once, that each of them has to pass.
+//!
+//! Bodies here touch nothing but their items and what they answer, so that they mean the same
+//! wherever they run.
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds on the clock that all processes of a machine share.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_nanos()).unwrap()
+}
+
+/// The most spans that overlap at any moment.
+fn most_at_once(spans: &[(u64, u64)]) -> usize {
+    let mut steps: Vec<(u64, i32)> = spans
+        .iter()
+        .flat_map(|(start, end)| [(*start, 1), (*end, -1)])
+        .collect();
+    // At the same nanosecond an end comes before a start.
+    steps.sort_unstable();
+    let mut now = 0;
+    let mut most = 0;
+    for (_, step) in steps {
+        now += step;
+        most = most.max(now);
+    }
+    usize::try_from(most).unwrap()
+}
+
+macro_rules! conformance {
+    ($name:ident, most = $most:expr, on = $($on:tt)*) => {
+        mod $name {
+            use runspace::{Cause, foreach_parallel};
+
+            use super::support::{throughout, within};
+            use super::*;
+
+            #[test]
+            fn all_results_arrive_once() {
+                within(60, || {
+                    for throttle in [1, 3] {
+                        let results =
+                            foreach_parallel!(0..2_000_u64, on = $($on)*, throttle = throttle, |n| n * 2);
+                        let mut all: Vec<u64> = results.collect();
+                        all.sort_unstable();
+                        assert!(all.into_iter().eq((0..2_000).map(|n| n * 2)));
+                    }
+                });
+            }
+
+            #[test]
+            fn ordered_is_the_order_of_the_input() {
+                within(60, || {
+                    let results = foreach_parallel!(
+                        (0..500_u64).map(|n| (n, n % 7)),
+                        on = $($on)*,
+                        throttle = 3,
+                        ordered = true,
+                        |(n, pause)| {
+                            std::thread::sleep(Duration::from_micros(pause * 50));
+                            n
+                        }
+                    );
+                    assert!(results.eq(0..500));
+                });
+            }
+
+            #[test]
+            fn nothing_in_nothing_out() {
+                within(60, || {
+                    assert_eq!(foreach_parallel!(0..0_u8, on = $($on)*, |n| n).count(), 0);
+                });
+            }
+
+            #[test]
+            fn a_failure_is_one_item_and_says_which() {
+                within(60, || {
+                    let results = foreach_parallel!(0..100_u64, on = $($on)*, throttle = 3, |n| {
+                        assert!(n % 10 != 3, "no {n}");
+                        n
+                    });
+                    let outcomes: Vec<_> = results.outcomes().collect();
+                    assert_eq!(outcomes.len(), 100);
+                    let errors: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
+                    assert_eq!(errors.len(), 10);
+                    for error in errors {
+                        let index = error.index().unwrap();
+                        assert_eq!(index % 10, 3);
+                        assert!(error.to_string().contains(&format!("no {index}")), "{error}");
+                        assert_eq!(error.location().file(), file!());
+                    }
+                });
+            }
+
+            #[test]
+            fn plain_iteration_raises_a_failure_and_stops_the_rest() {
+                within(60, || {
+                    let raised = catch_unwind(|| {
+                        foreach_parallel!(0_u64.., on = $($on)*, throttle = 2, |n| {
+                            assert!(n != 20, "twenty");
+                            n
+                        })
+                        .for_each(drop);
+                    });
+                    assert!(raised.is_err());
+                });
+            }
+
+            #[test]
+            fn at_most_throttle_at_once() {
+                within(60, || {
+                    for throttle in [1, 2, 3] {
+                        let results = foreach_parallel!(0..40, on = $($on)*, throttle = throttle, |_n| {
+                            let start = now();
+                            std::thread::sleep(Duration::from_millis(2));
+                            (start, now())
+                        });
+                        let spans: Vec<(u64, u64)> = results.collect();
+                        assert_eq!(spans.len(), 40);
+                        let most = most_at_once(&spans);
+                        assert!(most <= throttle.min($most), "{most} with a throttle of {throttle}");
+                    }
+                });
+            }
+
+            #[test]
+            fn the_window_bounds_what_is_taken() {
+                within(60, || {
+                    let taken = Arc::new(AtomicI64::new(0));
+                    let seen = taken.clone();
+                    let input = (0_u64..).inspect(move |_| {
+                        taken.fetch_add(1, Ordering::SeqCst);
+                    });
+                    let mut results =
+                        foreach_parallel!(input, on = $($on)*, throttle = 2, buffer = 6, |n| n);
+                    let quiet = Duration::from_millis(50);
+                    assert!(throughout(quiet, || seen.load(Ordering::SeqCst) <= 8));
+                    assert!(results.next().is_some());
+                    assert!(throughout(quiet, || seen.load(Ordering::SeqCst) <= 9));
+                });
+            }
+
+            #[test]
+            fn an_item_may_emit_any_number() {
+                within(60, || {
+                    for ordered in [false, true] {
+                        let results = foreach_parallel!(
+                            0..60_u64,
+                            on = $($on)*,
+                            throttle = 3,
+                            buffer = 3,
+                            ordered = ordered,
+                            |n, job| {
+                                for part in 0..n % 5 {
+                                    job.emit((n, part));
+                                }
+                            }
+                        );
+                        let mut all: Vec<(u64, u64)> = results.collect();
+                        if !ordered {
+                            all.sort_unstable();
+                        }
+                        let expected = (0..60).flat_map(|n| (0..n % 5).map(move |part| (n, part)));
+                        assert!(all.into_iter().eq(expected));
+                    }
+                });
+            }
+
+            #[test]
+            fn state_of_a_worker_is_made_where_it_is_used() {
+                within(60, || {
+                    let results = foreach_parallel!(
+                        0..50_u64,
+                        on = $($on)*,
+                        throttle = 2,
+                        init(seen = Vec::new()),
+                        |n| {
+                            seen.push(n);
+                            seen.len()
+                        }
+                    );
+                    let counts: Vec<usize> = results.collect();
+                    assert_eq!(counts.len(), 50);
+                    assert!(counts.contains(&1));
+                });
+            }
+
+            #[test]
+            fn captures_are_shared_by_all_items() {
+                within(60, || {
+                    let table = vec![10_u64, 20, 30];
+                    let results = foreach_parallel!(
+                        0..3_usize,
+                        on = $($on)*,
+                        ordered = true,
+                        using(table.clone(), offset = 1),
+                        |n| table[n] + offset
+                    );
+                    assert!(results.eq([11, 21, 31]));
+                    assert_eq!(table.len(), 3);
+                });
+            }
+
+            #[test]
+            fn a_question_mark_ends_its_item() {
+                within(60, || {
+                    let words = ["1", "x", "3"].map(String::from);
+                    let results = foreach_parallel!(words, on = $($on)*, ordered = true, |word| {
+                        let n = word.parse::<u8>().map_err(|it| it.to_string())?;
+                        Ok::<_, String>(n * 2)
+                    });
+                    let all: Vec<Result<u8, String>> = results.collect();
+                    assert_eq!((&all[0], &all[2]), (&Ok(2), &Ok(6)));
+                    assert!(all[1].is_err());
+                });
+            }
+
+            #[test]
+            fn an_input_that_panics_ends_the_call_after_what_it_gave() {
+                within(60, || {
+                    let input = (0_u64..).inspect(|n| assert!(*n != 30, "input broke"));
+                    let outcomes: Vec<_> =
+                        foreach_parallel!(input, on = $($on)*, throttle = 2, |n| n).outcomes().collect();
+                    assert_eq!(outcomes.len(), 31);
+                    let last = outcomes.last().unwrap().as_ref().unwrap_err();
+                    assert_eq!(last.index(), Some(30));
+                    assert!(matches!(last.cause(), Cause::InputPanicked(_)));
+                });
+            }
+
+            #[test]
+            fn a_drop_part_way_ends_an_endless_call() {
+                within(60, || {
+                    for _ in 0..20 {
+                        let mut results = foreach_parallel!(0_u64.., on = $($on)*, throttle = 3, |n| n);
+                        assert!(results.next().is_some());
+                    }
+                });
+            }
+
+            #[test]
+            fn a_stop_from_another_thread_ends_the_stream() {
+                within(60, || {
+                    let results = foreach_parallel!(0_u64.., on = $($on)*, throttle = 3, |n| n);
+                    let token = results.stop_token();
+                    let stopper = std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_millis(20));
+                        token.stop();
+                    });
+                    results.for_each(drop);
+                    stopper.join().unwrap();
+                });
+            }
+
+            #[test]
+            fn a_panic_of_the_consumer_ends_the_call() {
+                within(60, || {
+                    let raised = catch_unwind(AssertUnwindSafe(|| {
+                        let mut results = foreach_parallel!(0_u64.., on = $($on)*, |n| n);
+                        results.next();
+                        panic!("consumer");
+                    }));
+                    assert_eq!(raised.unwrap_err().downcast_ref(), Some(&"consumer"));
+                });
+            }
+
+            #[test]
+            fn a_bare_statement_runs_every_item() {
+                within(60, || {
+                    let folder = tempfile::tempdir().unwrap();
+                    let path = folder.path().to_owned();
+                    foreach_parallel!(0..25, on = $($on)*, using(path), |n| {
+                        std::fs::write(path.join(format!("{n}")), "").unwrap();
+                    });
+                    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 25);
+                });
+            }
+
+            #[test]
+            fn ten_thousand_small_items() {
+                within(120, || {
+                    let sum: u64 = foreach_parallel!(0..10_000_u64, on = $($on)*, throttle = 2, |n| n).sum();
+                    assert_eq!(sum, 49_995_000);
+                });
+            }
+        }
+    };
+}
+
+conformance!(threads, most = usize::MAX, on = thread);
+conformance!(sequential, most = 1, on = sequential);
+#[cfg(feature = "rayon")]
+conformance!(rayon, most = usize::MAX, on = rayon);
+
+/// A pool that outlives every call on it.
+fn pool() -> &'static runspace::RunspacePool {
+    Box::leak(Box::new(
+        runspace::RunspacePool::builder().max(3).open().unwrap(),
+    ))
+}
+
+conformance!(pool_of_three, most = 3, on = pool(pool()));
+#[cfg(all(target_os = "linux", feature = "process"))]
+conformance!(process, most = usize::MAX, on = process);

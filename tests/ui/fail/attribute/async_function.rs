@@ -1,0 +1,6 @@
+#[runspace::job]
+async fn work() -> u8 {
+    1
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[runspace::job("work")]
+fn work() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[runspace::job]
+fn work<const N: usize>(values: [u8; N]) -> usize {
+    values.len()
+}
+
+fn main() {}

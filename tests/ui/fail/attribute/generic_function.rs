@@ -1,0 +1,6 @@
+#[runspace::job]
+fn work<T: Clone>(value: T) -> T {
+    value
+}
+
+fn main() {}

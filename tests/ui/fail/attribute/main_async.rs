@@ -1,0 +1,3 @@
+/// Documented.
+#[runspace::main]
+async fn main() {}

@@ -1,0 +1,4 @@
+#[runspace::main]
+fn start() {}
+
+fn main() {}

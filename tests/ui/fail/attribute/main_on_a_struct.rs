@@ -1,0 +1,4 @@
+#[runspace::main]
+struct Main;
+
+fn main() {}

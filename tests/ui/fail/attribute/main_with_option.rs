@@ -1,0 +1,2 @@
+#[runspace::main(threads = 4)]
+fn main() {}

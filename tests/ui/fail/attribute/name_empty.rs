@@ -1,0 +1,4 @@
+#[runspace::job(name = "")]
+fn work() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+const NAME: &str = "work";
+
+#[runspace::job(name = NAME)]
+fn work() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[runspace::job]
+struct Work;
+
+fn main() {}

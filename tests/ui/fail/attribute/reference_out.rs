@@ -1,0 +1,6 @@
+#[runspace::job]
+fn work() -> &'static str {
+    "text"
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[runspace::job]
+fn work(text: &str) -> usize {
+    text.len()
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[runspace::job(timeout = 5)]
+fn work() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[runspace::job]
+unsafe fn work() -> u8 {
+    1
+}
+
+fn main() {}

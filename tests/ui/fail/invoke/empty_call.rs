@@ -1,0 +1,5 @@
+use runspace::invoke;
+
+fn main() {
+    let _ = invoke!();
+}

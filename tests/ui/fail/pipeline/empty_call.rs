@@ -1,0 +1,5 @@
+use runspace::pipeline;
+
+fn main() {
+    pipeline!();
+}

@@ -1,0 +1,5 @@
+use runspace::pipeline;
+
+fn main() {
+    pipeline!(0..3 | foreach_parallel(throtle = 2, |n| n));
+}

@@ -1,0 +1,6 @@
+use runspace::start_job;
+
+fn main() {
+    let text = String::new();
+    let _ = start_job!(using(&text), { text.len() });
+}

@@ -1,0 +1,8 @@
+use runspace::start_job;
+
+#[runspace::job]
+fn work(_n: u8) {}
+
+fn main() {
+    let _ = start_job!(work(1), name = "n");
+}
