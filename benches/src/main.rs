@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! $ cargo run --release -p runspace-benches -- core
+//! $ cargo run --release -p runspace-benches -- process
 //! ```
 //!
 //! Contenders take turns, so that a machine that slows down slows all of them down. A new question is
@@ -41,11 +42,15 @@ struct Args {
 enum Group {
     /// `foreach_parallel!` on threads
     Core,
+    /// Worker processes
+    Process,
     /// Every question
     All,
 }
 
 fn main() {
+    // What a peer needs. In its workers this does not return.
+    procspawn::init();
     let args = Args::parse();
     if cfg!(debug_assertions) {
         eprintln!("This is a debug build: its figures mean nothing. Use --release.");

@@ -2,6 +2,7 @@
 
 mod memory;
 mod per_item;
+mod process;
 mod start_join;
 
 use crate::Group;
@@ -20,5 +21,12 @@ pub(crate) struct Setup {
 }
 
 /// In the order in which they are asked. Memory first: an allocator keeps what others have used.
-pub(crate) const QUESTIONS: &[Question] =
-    &[memory::QUESTION, per_item::QUESTION, start_join::QUESTION];
+pub(crate) const QUESTIONS: &[Question] = &[
+    memory::QUESTION,
+    per_item::QUESTION,
+    start_join::QUESTION,
+    process::START,
+    process::ROUND_TRIP,
+    process::MANY,
+    process::LARGE,
+];
