@@ -98,7 +98,7 @@ pub use stop::{StopToken, stop_token, stopping};
 /// assert_eq!(length(PathBuf::from("abc"), 1), 3);
 /// ```
 ///
-/// The process that runs it is sent its name and its arguments, and nothing else. A [policy](policy)
+/// The process that runs it is sent its name and its arguments, and nothing else. A [policy]
 /// can approve it by that name.
 ///
 /// # Options
