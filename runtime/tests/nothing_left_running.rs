@@ -324,10 +324,9 @@ fn a_call_goes_on_as_a_job() {
         assert_eq!(job.receive().len(), 98);
         assert_eq!(job.records().len(), 2, "{:?}", job.records());
         let error = job.join().unwrap_err();
-        assert!(
-            error.to_string().contains("item 50 of `hundred`"),
-            "{error}"
-        );
+        // Either of the two may be done first.
+        assert!(error.to_string().contains("of `hundred`"), "{error}");
+        assert!(error.to_string().contains("item 5"), "{error}");
     });
 }
 
