@@ -5,33 +5,20 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use runspace::{Cause, foreach_parallel};
-use support::within;
+use support::with_few_threads;
 
 /// The test runs in a process that has address space for a few thread stacks only.
 #[test]
 fn a_call_runs_on_the_threads_that_there_are() {
-    if std::env::var_os("FEW_THREADS").is_none() {
-        let status = Command::new("sh")
-            .args(["-c", "ulimit -v 3000000; exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "a_call_runs_on_the_threads_that_there_are",
-                "--nocapture",
-            ])
-            .env("FEW_THREADS", "1")
-            .env("RUST_MIN_STACK", (256usize << 20).to_string())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        return;
-    }
-    within(120, few_threads);
+    with_few_threads(
+        "a_call_runs_on_the_threads_that_there_are",
+        120,
+        few_threads,
+    );
 }
 
 fn few_threads() {

@@ -4,33 +4,20 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use runspace::{Job, JobErrorKind, JobQueue, JobState, start_thread_job};
-use support::within;
+use support::with_few_threads;
 
 /// The test runs in a process that has address space for a few thread stacks only.
 #[test]
 fn jobs_without_a_thread_fail_and_the_others_run() {
-    if std::env::var_os("FEW_THREADS").is_none() {
-        let status = Command::new("sh")
-            .args(["-c", "ulimit -v 3000000; exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "jobs_without_a_thread_fail_and_the_others_run",
-                "--nocapture",
-            ])
-            .env("FEW_THREADS", "1")
-            .env("RUST_MIN_STACK", (256usize << 20).to_string())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        return;
-    }
-    within(120, few_threads);
+    with_few_threads(
+        "jobs_without_a_thread_fail_and_the_others_run",
+        120,
+        few_threads,
+    );
 }
 
 fn few_threads() {

@@ -5,13 +5,12 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use runspace::__private::{InvokeOptions, invoke};
 use runspace::{Invocation, InvocationErrorKind, OpenErrorKind, Runspace, RunspacePool};
-use support::within;
+use support::with_few_threads;
 
 /// Starts `body` on the pool.
 fn start<R: Send + 'static>(
@@ -24,23 +23,11 @@ fn start<R: Send + 'static>(
 /// The test runs in a process that has address space for a few thread stacks only.
 #[test]
 fn invocations_without_a_thread_wait_for_one_or_fail() {
-    if std::env::var_os("FEW_THREADS").is_none() {
-        let status = Command::new("sh")
-            .args(["-c", "ulimit -v 3000000; exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "invocations_without_a_thread_wait_for_one_or_fail",
-                "--nocapture",
-            ])
-            .env("FEW_THREADS", "1")
-            .env("RUST_MIN_STACK", (256usize << 20).to_string())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        return;
-    }
-    within(120, few_threads);
+    with_few_threads(
+        "invocations_without_a_thread_wait_for_one_or_fail",
+        120,
+        few_threads,
+    );
 }
 
 fn few_threads() {

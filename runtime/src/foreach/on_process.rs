@@ -21,7 +21,7 @@ use super::supply::Numbered;
 use super::worker::Worker;
 use super::{Options, Results, foreach};
 use crate::context;
-use crate::error::{Cause, ItemError, PanicPayload};
+use crate::error::{Cause, ItemError};
 use crate::policy;
 use crate::process::child::{Lines, Stream};
 use crate::process::entry::{Body, ChildIo};
@@ -385,13 +385,7 @@ fn tell<T, R>(lane: &Lane<R>, outcome: Outcome<T, R>) {
 fn cause(failure: Failure) -> Cause {
     match failure {
         Failure::Stopped => Cause::Stopped,
-        Failure::Panicked(it) => {
-            let text = match it.location {
-                Some(location) => format!("{} (at {location}, in its process)", it.message),
-                None => it.message,
-            };
-            Cause::Panicked(PanicPayload::new(Box::new(text)))
-        }
+        Failure::Panicked(it) => Cause::Panicked(it.into_payload()),
         failure => Cause::Process(ProcessError::new(failure)),
     }
 }

@@ -20,7 +20,6 @@ use super::error::JobErrorKind;
 use super::feed::{Feeder, Recorder, fed_on, pump};
 use super::handle::Job;
 use super::record::{Level, Record};
-use crate::error::PanicPayload;
 use crate::named::NamedJob;
 use crate::policy;
 use crate::process::call::{ChildJob, Event, Running, call, fresh, serve_call, serve_job};
@@ -441,13 +440,7 @@ fn kind(failure: Failure, options: &ProcessJobOptions, backend: &OnProcess) -> J
             JobErrorKind::Process(ProcessError::new(Failure::TimedOut(limit)))
         }
         Failure::Stopped => JobErrorKind::Stopped,
-        Failure::Panicked(it) => {
-            let text = match it.location {
-                Some(location) => format!("{} (at {location}, in its process)", it.message),
-                None => it.message,
-            };
-            JobErrorKind::Panicked(PanicPayload::new(Box::new(text)))
-        }
+        Failure::Panicked(it) => JobErrorKind::Panicked(it.into_payload()),
         failure => JobErrorKind::Process(ProcessError::new(failure)),
     }
 }

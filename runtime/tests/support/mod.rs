@@ -53,3 +53,22 @@ pub fn throughout(span: Duration, mut condition: impl FnMut() -> bool) -> bool {
     }
     true
 }
+
+/// Runs `body` within `secs` in a process of its own that has address space for a few thread stacks only,
+/// so that the system soon refuses it a thread. For a test that does nothing else; `name` is its name.
+#[cfg(target_os = "linux")]
+pub fn with_few_threads(name: &str, secs: u64, body: impl FnOnce() + Send + 'static) {
+    const MARK: &str = "FEW_THREADS";
+    if std::env::var_os(MARK).is_some() {
+        return within(secs, body);
+    }
+    let status = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 3000000; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(MARK, "1")
+        .env("RUST_MIN_STACK", (256_usize << 20).to_string())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}

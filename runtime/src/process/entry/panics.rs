@@ -38,6 +38,15 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send
 }
 
 impl Panicked {
+    /// A payload for this process: the message, and where it was.
+    pub(crate) fn into_payload(self) -> PanicPayload {
+        let text = match self.location {
+            Some(location) => format!("{} (at {location}, in its process)", self.message),
+            None => self.message,
+        };
+        PanicPayload::new(Box::new(text))
+    }
+
     /// What `payload`, which was caught just now, says.
     pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
         let payload = PanicPayload::new(payload);
