@@ -32,7 +32,8 @@ const GLOBAL_THROTTLE: usize = 5;
 /// borrower of its place; then nothing is let in until there is room again.
 ///
 /// The wait has to be seen: threads that a body makes itself, and waits on channels or locks, are
-/// not.
+/// not. Nor is a job that reads the results of a parallel call made outside of it, if items of that call
+/// join jobs that wait behind the reader: make the call inside of the job.
 ///
 /// ```
 /// use runspace::{JobQueue, start_thread_job};
