@@ -104,12 +104,23 @@ pub(crate) struct Work {
     pub(crate) entry: Entry,
     pub(crate) settings: Vec<Setting>,
     pub(crate) place: Option<Place>,
+    pub(crate) trial: Trial,
     pub(crate) inits: Vec<Init>,
     pub(crate) captures: Vec<Capture>,
     /// Whether each worker owns what its closure mentions.
     pub(crate) owning: bool,
     /// One parameter, or two if the body emits.
     pub(crate) body: Closure,
+}
+
+/// What becomes of an item that fails.
+pub(crate) struct Trial {
+    /// The word `retry`: a copy of the item is kept for another try.
+    pub(crate) retry: Option<Ident>,
+    /// The value of `retry_if`.
+    pub(crate) retry_if: Option<TokenStream>,
+    /// Whether what the body answers is asked if it is a failure.
+    pub(crate) judged: bool,
 }
 
 /// Which of the runtime's loops a call enters.

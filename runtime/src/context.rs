@@ -26,6 +26,27 @@ pub(crate) struct Context {
     /// Set while a consumer runs a worker of the call it reads: nobody else will make room for what
     /// that worker emits.
     pub(crate) is_consumer: bool,
+    /// Which try of its item the code is part of, from 1; 0 outside of one.
+    pub(crate) attempt: u32,
+    /// The shared places that the code runs on.
+    pub(crate) places: Option<Arc<Places>>,
+}
+
+/// A shared place that code runs on, and those that its surroundings run on.
+pub(crate) struct Places {
+    /// Tells one set of places from another.
+    id: usize,
+    outer: Option<Arc<Places>>,
+}
+
+impl Places {
+    pub(crate) fn within(outer: Option<Arc<Places>>, id: usize) -> Arc<Self> {
+        Arc::new(Self { id, outer })
+    }
+
+    pub(crate) fn includes(&self, id: usize) -> bool {
+        self.id == id || self.outer.as_ref().is_some_and(|it| it.includes(id))
+    }
 }
 
 thread_local! {
@@ -58,6 +79,20 @@ pub(crate) fn current_stop_is_set() -> bool {
 
 pub(crate) fn current_call() -> usize {
     CURRENT.try_with(|it| it.borrow().call).unwrap_or(0)
+}
+
+/// Which try of its item the code that runs now is part of, from 1.
+pub(crate) fn current_attempt() -> u32 {
+    CURRENT
+        .try_with(|it| it.borrow().attempt)
+        .unwrap_or(0)
+        .max(1)
+}
+
+/// Sets what [`current_attempt`] answers, without changing anything else.
+#[cfg(feature = "process")]
+pub(crate) fn set_attempt(attempt: u32) {
+    let _ = CURRENT.try_with(|it| it.borrow_mut().attempt = attempt);
 }
 
 pub(crate) fn is_consumer() -> bool {

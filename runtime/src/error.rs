@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "process")]
 use crate::process::ProcessError;
@@ -87,6 +88,15 @@ pub enum Cause {
     Panicked(PanicPayload),
     /// The call was stopped before this item was finished; nothing failed.
     Stopped,
+    /// The body took longer than the call's `timeout`, which was this when it was given up.
+    TimedOut(Duration),
+    /// The call took longer than its `deadline`.
+    DeadlinePassed {
+        /// The deadline, counted from the start of the call.
+        limit: Duration,
+        /// Whether the item had begun.
+        started: bool,
+    },
     /// The input iterator panicked where this item should have come from. The items before it are
     /// not affected; there are none after it.
     InputPanicked(PanicPayload),
@@ -159,7 +169,6 @@ impl ItemError {
         }
     }
 
-    #[cfg(feature = "process")]
     pub(crate) fn with_attempt(mut self, attempt: u32) -> Self {
         self.inner.attempt = attempt;
         self
@@ -218,7 +227,10 @@ impl ItemError {
             | Cause::InputPanicked(payload)
             | Cause::InitPanicked(payload)
             | Cause::DropPanicked(payload) => payload.resume(),
-            Cause::Stopped | Cause::NoThread(_) => panic!("{text}"),
+            Cause::Stopped
+            | Cause::TimedOut(_)
+            | Cause::DeadlinePassed { .. }
+            | Cause::NoThread(_) => panic!("{text}"),
             #[cfg(feature = "process")]
             Cause::Process(_) => panic!("{text}"),
         }
@@ -228,7 +240,10 @@ impl ItemError {
 impl fmt::Display for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
-            index, cause, call, ..
+            index,
+            attempt,
+            cause,
+            call,
         } = &*self.inner;
         match index {
             Some(index) => write!(f, "item {index} of {call} ")?,
@@ -237,6 +252,15 @@ impl fmt::Display for ItemError {
         match cause {
             Cause::Panicked(payload) => write!(f, "panicked: {}", payload.message()),
             Cause::Stopped => write!(f, "was stopped before it finished"),
+            Cause::TimedOut(limit) => write!(f, "was given up after its timeout of {limit:?}"),
+            Cause::DeadlinePassed { limit, started } => match (index, started) {
+                (Some(_), true) => write!(f, "was not finished within the deadline of {limit:?}"),
+                (Some(_), false) => write!(f, "was not started within the deadline of {limit:?}"),
+                (None, _) => write!(
+                    f,
+                    "had not taken all of its input when its deadline of {limit:?} passed"
+                ),
+            },
             Cause::InputPanicked(payload) => {
                 write!(
                     f,
@@ -262,6 +286,10 @@ impl fmt::Display for ItemError {
                     "has no thread to run on: {error}; lower the throttle or raise the limit"
                 )
             }
+        }?;
+        match attempt {
+            1 => Ok(()),
+            _ => write!(f, " (try {attempt})"),
         }
     }
 }

@@ -43,6 +43,7 @@ mod context;
 mod error;
 mod foreach;
 mod job;
+mod judge;
 #[cfg(feature = "process")]
 mod named;
 #[cfg(feature = "rayon")]
@@ -60,9 +61,14 @@ mod sync;
 mod threads;
 
 pub use error::{Cause, ItemError, PanicPayload};
-pub use foreach::{DEFAULT_THROTTLE, ItemContext, Outcomes, Results};
+pub use foreach::{
+    CallThrottle, DEFAULT_THROTTLE, Halt, ItemContext, Outcomes, Results, Retry, Throttle, Timeout,
+    attempt,
+};
+#[cfg(feature = "rate")]
+pub use foreach::{PerTime, Rate};
 #[cfg(feature = "process")]
-pub use foreach::{ProcessPool, ProcessPoolBuilder, attempt};
+pub use foreach::{ProcessPool, ProcessPoolBuilder};
 pub use job::{
     AnyJob, Job, JobContext, JobEntry, JobError, JobErrorKind, JobIter, JobLocation, JobQueue,
     JobState, JobTable, Level, Record, RemoveError, SuspendError, jobs, record, wait_all,
@@ -170,13 +176,19 @@ pub mod __private {
     #[cfg(feature = "process")]
     pub use crate::foreach::foreach_process;
     pub use crate::foreach::{
-        Options, Place, Worker, foreach, foreach_borrowed, foreach_within, on_sequential,
+        Copied, IntoRetry, IntoThrottle, IntoTimeout, Options, Place, Worker, foreach,
+        foreach_borrowed, foreach_within, on_sequential,
     };
+    pub use crate::foreach::{IntoRate, PerTime};
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
     #[cfg(feature = "process")]
     pub use crate::job::{
         ProcessJobOptions, named_job, process_job, process_job_emitting, program_job,
     };
+    /// What `retry` and `halt` ask of a value.
+    pub mod judge {
+        pub use crate::judge::{Judgement, OfAny, OfResult, Value};
+    }
     #[cfg(feature = "process")]
     pub use crate::named::{NamedEntry, NamedJob, named_output, named_parameter};
     #[cfg(feature = "rayon")]

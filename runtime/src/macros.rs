@@ -31,11 +31,16 @@
 ///
 /// | option | value | without it |
 /// |---|---|---|
-/// | `throttle` | the most items that run at once, a `usize` of at least 1 | [`DEFAULT_THROTTLE`](crate::DEFAULT_THROTTLE), 5 |
+/// | `throttle` | the most items that run at once, a `usize` of at least 1 or a [`Throttle`](crate::Throttle) | [`DEFAULT_THROTTLE`](crate::DEFAULT_THROTTLE), 5 |
 /// | `ordered` | whether results come in the order of the items, a `bool` | `false`: in the order in which they are made |
 /// | `buffer` | how many items beside the running ones may be taken and not yet consumed, a `usize` | as many as keep the workers busy; at least two for each |
 /// | `name` | what errors call this loop, a `&str` or a `String` | the place of the call |
-/// | `retry` | with `on = process`: how often an item is tried again, in a fresh worker, whose process has died or whose body has panicked, a `u32`; the body sees which try it is in [`attempt`](crate::attempt) | 0 |
+/// | `timeout` | how long one item may take, a `Duration` or a [`Timeout`](crate::Timeout) | as long as it likes |
+/// | `deadline` | how long the whole call may take, a `Duration` | as long as it likes |
+/// | `rate` | how many items start in a given time, a `Rate` such as `50.per_second()`; needs the feature `rate` | as many as there are places for |
+/// | `retry` | how often an item that has failed is tried again, a `u32` or a [`Retry`](crate::Retry); the body sees which try it is in [`attempt`](crate::attempt) | 0 |
+/// | `retry_if` | with `retry`: which results are worth another try, a closure from `&result` to `bool` | every `Err` |
+/// | `halt` | when the call has had enough, a [`Halt`](crate::Halt) | after the last item |
 /// | `within` | the [`Scope`](crate::Scope) that the items may borrow from | none, see below |
 /// | `on` | where items run, see below | `thread` |
 ///
@@ -125,6 +130,47 @@
 /// .collect();
 /// assert_eq!(letters, "abcd");
 /// ```
+///
+/// # Limits and further tries
+///
+/// An item that takes longer than `timeout` is reported at once, as [`Cause::TimedOut`](crate::Cause::TimedOut), and
+/// another item takes its place. What it ran on depends on the back end:
+///
+/// * A worker process is ended (SIGTERM, a grace, SIGKILL) and replaced.
+/// * A body on a thread cannot be ended. Its own [`stopping`](crate::stopping) becomes true, and a value that it
+///   answers later is dropped. If it does not return, its thread is left to itself: the results end
+///   without it, a second after the rest, and what the call captured is dropped when it comes back. A call that lends waits
+///   for it.
+///
+/// When the `deadline` passes no item starts any more and those that run are stopped in the same way. All of them
+/// are reported, as [`Cause::DeadlinePassed`](crate::Cause::DeadlinePassed); so is an input that had not been taken to its end.
+///
+/// With `retry` an item that panicked, crashed, ran out of its `timeout` or answered an `Err` is tried again. On
+/// threads that takes a copy of the item, made before it runs, so items are `Clone`. A body that
+/// emits may have emitted before it failed, and does so again.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use runspace::{Halt, Retry, foreach_parallel};
+///
+/// let fetched: Vec<Result<usize, String>> = foreach_parallel!(
+///     ["/a", "/bc"],
+///     ordered = true,
+///     timeout = Duration::from_secs(10),
+///     retry = Retry::exponential(4, Duration::from_millis(1)),
+///     halt = Halt::soon().fail(10),
+///     |path| {
+///         // A service that is busy at first.
+///         if runspace::attempt() == 1 { Err("busy".to_owned()) } else { Ok(path.len()) }
+///     }
+/// )
+/// .collect();
+/// assert_eq!(fetched, [Ok(2), Ok(3)]);
+/// ```
+///
+/// A call with one of these options runs its items one by one, at a cost of about half a microsecond
+/// each; one without pays nothing.
 ///
 /// # Errors
 ///

@@ -124,7 +124,17 @@ impl<'scope> Executor<'scope> for Scoped<'scope> {
         threads::spawn(self.lend(task))
     }
 
-    fn may_leave_input_behind(&self) -> bool {
+    fn outlive(&self, function: Box<dyn Fn() + Send + 'scope>) -> Box<dyn Fn() + Send> {
+        // SAFETY: only the lifetime changes. Who takes it lets go of it while a task of this
+        // executor, or the thread that holds the executor, is still running (`Call::leave_crew`
+        // drops it, under the lock that is held while it is called, before the last of them goes),
+        // so within `'scope`, for the reasons in `lend`.
+        unsafe {
+            std::mem::transmute::<Box<dyn Fn() + Send + 'scope>, Box<dyn Fn() + Send>>(function)
+        }
+    }
+
+    fn may_leave_behind(&self) -> bool {
         false
     }
 }

@@ -36,7 +36,7 @@ fn most_at_once(spans: &[(u64, u64)]) -> usize {
 macro_rules! conformance {
     ($name:ident, most = $most:expr, on = $($on:tt)*) => {
         mod $name {
-            use runspace::{Cause, foreach_parallel};
+            use runspace::{Cause, Halt, Retry, foreach_parallel};
 
             use super::support::{throughout, within};
             use super::*;
@@ -287,6 +287,147 @@ macro_rules! conformance {
                 within(120, || {
                     let sum: u64 = foreach_parallel!(0..10_000_u64, on = $($on)*, throttle = 2, |n| n).sum();
                     assert_eq!(sum, 49_995_000);
+                });
+            }
+
+            #[test]
+            fn a_failure_is_tried_again_and_the_body_knows() {
+                within(60, || {
+                    let results = foreach_parallel!(0..30_u64, on = $($on)*, throttle = 3, retry = 2, |n| {
+                        assert!(n % 3 < u64::from(runspace::attempt()), "too early");
+                        (n, runspace::attempt())
+                    });
+                    let mut all: Vec<(u64, u32)> = results.collect();
+                    all.sort_unstable();
+                    let expected = (0..30).map(|n| (n, u32::try_from(n % 3).unwrap() + 1));
+                    assert!(all.into_iter().eq(expected));
+                });
+            }
+
+            #[test]
+            fn the_last_try_is_the_one_that_counts() {
+                within(60, || {
+                    let retry = Retry::every(2, Duration::from_millis(1));
+                    let outcomes: Vec<_> =
+                        foreach_parallel!([5_u8, 6], on = $($on)*, ordered = true, retry = retry, |n| {
+                            assert!(n != 5, "on try {}", runspace::attempt());
+                            n
+                        })
+                        .outcomes()
+                        .collect();
+                    let error = outcomes[0].as_ref().unwrap_err();
+                    assert_eq!((error.index(), error.attempt()), (Some(0), 3));
+                    assert!(error.to_string().contains("on try 3"), "{error}");
+                    assert_eq!(*outcomes[1].as_ref().unwrap(), 6);
+                });
+            }
+
+            #[test]
+            fn an_err_is_a_failure_unless_retry_if_says_no() {
+                within(60, || {
+                    let results: Vec<Result<u32, String>> = foreach_parallel!(
+                        ["flaky", "broken"].map(String::from),
+                        on = $($on)*,
+                        ordered = true,
+                        retry = 5,
+                        retry_if = |result| matches!(result, Err(text) if text == "flaky"),
+                        |name| {
+                            if runspace::attempt() < 4 { Err(name) } else { Ok(runspace::attempt()) }
+                        }
+                    )
+                    .collect();
+                    assert_eq!(results, [Ok(4), Err("broken".to_owned())]);
+                });
+            }
+
+            #[test]
+            fn an_item_out_of_time_is_its_own_failure() {
+                within(60, || {
+                    let outcomes: Vec<_> = foreach_parallel!(
+                        0..6_u64,
+                        on = $($on)*,
+                        throttle = 2,
+                        ordered = true,
+                        timeout = Duration::from_millis(400),
+                        |n| {
+                            while n == 2 && !runspace::stopping() {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            n
+                        }
+                    )
+                    .outcomes()
+                    .collect();
+                    assert_eq!(outcomes.len(), 6);
+                    for (n, outcome) in outcomes.iter().enumerate() {
+                        match outcome {
+                            Ok(value) => assert_eq!(*value, n as u64),
+                            Err(error) => {
+                                assert_eq!((n, error.index()), (2, Some(2)), "{error}");
+                                assert!(matches!(error.cause(), Cause::TimedOut(_)), "{error}");
+                            }
+                        }
+                    }
+                });
+            }
+
+            #[test]
+            fn a_deadline_ends_everything_and_says_so() {
+                within(60, || {
+                    let outcomes: Vec<_> = foreach_parallel!(
+                        0_u64..,
+                        on = $($on)*,
+                        throttle = 2,
+                        deadline = Duration::from_millis(700),
+                        |n| {
+                            while n == 1 && !runspace::stopping() {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            n
+                        }
+                    )
+                    .outcomes()
+                    .collect();
+                    let errors = || outcomes.iter().filter_map(|it| it.as_ref().err());
+                    let passed = |it: &runspace::ItemError| matches!(it.cause(), Cause::DeadlinePassed { .. });
+                    assert!(errors().all(passed), "{outcomes:?}");
+                    assert!(errors().any(|it| it.index().is_none()), "the input had more");
+                });
+            }
+
+            #[test]
+            fn the_first_success_wins() {
+                within(60, || {
+                    let mut results = foreach_parallel!(
+                        0_u64..,
+                        on = $($on)*,
+                        throttle = 2,
+                        halt = Halt::now().success(1),
+                        |n| if n < 20 { Err(n) } else { Ok(n) }
+                    );
+                    let first = results.find_map(Result::ok).unwrap();
+                    assert!(first >= 20);
+                    assert!(results.count() < 1_000, "the rest is not run");
+                });
+            }
+
+            #[test]
+            fn enough_failures_end_the_call() {
+                within(60, || {
+                    let outcomes: Vec<_> = foreach_parallel!(
+                        0_u64..,
+                        on = $($on)*,
+                        throttle = 2,
+                        halt = Halt::soon().fail(3),
+                        |n| assert!(n % 10 != 9, "no {n}")
+                    )
+                    .outcomes()
+                    .collect();
+                    let failed = |it: &&runspace::ItemError| !it.is_stopped();
+                    let failures = outcomes.iter().filter_map(|it| it.as_ref().err()).filter(failed);
+                    let count = failures.count();
+                    // What ran as the third failed may fail too.
+                    assert!((3..=4).contains(&count), "{count}");
                 });
             }
         }

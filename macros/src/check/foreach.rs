@@ -5,7 +5,7 @@ use syn::LitInt;
 use super::place::{self, BackEnd};
 use super::{Clauses, clauses, synchronous};
 use crate::error::Errors;
-use crate::model::{Body, Call, Capture, Closure, Entry, Foreach, Kind, Setting, Work};
+use crate::model::{Body, Call, Capture, Closure, Entry, Foreach, Kind, Setting, Trial, Work};
 use crate::parse::{Form, is_borrow};
 
 pub(crate) fn foreach(mut call: Call, errors: &mut Errors) -> Option<Foreach> {
@@ -45,19 +45,11 @@ pub(super) fn work(call: Call, form: Form, input: Input<'_>, errors: &mut Errors
     let within = taken(&mut settings, "within");
     let on = taken(&mut settings, "on");
     let back_end = on.and_then(|on| place::back_end(on, errors));
-    if !matches!(back_end, Some(BackEnd::Process(_)))
-        && let Some(retry) = taken(&mut settings, "retry")
-    {
-        errors.push(
-            retry.name.span(),
-            "`retry` is for `on = process`: elsewhere the body has used up its item when it fails; \
-             write `on = process, retry = ..`",
-        );
-    }
     let Body::Closure(body) = call.body else {
         return None;
     };
     let body = item_closure(body, errors)?;
+    let trial = trial(&mut settings, body.header.count, errors);
     let borrowed = captures.iter().find(|capture| borrows(capture));
     let mut entry = match within {
         Some(within) => Entry::Within(within.value),
@@ -84,6 +76,7 @@ pub(super) fn work(call: Call, form: Form, input: Input<'_>, errors: &mut Errors
         entry,
         settings,
         place,
+        trial,
         inits,
         captures,
         body,
@@ -98,6 +91,27 @@ fn borrows(capture: &Capture) -> bool {
 fn taken(settings: &mut Vec<Setting>, name: &str) -> Option<Setting> {
     let at = settings.iter().position(|setting| setting.name == name)?;
     Some(settings.remove(at))
+}
+
+/// What the options say of items that fail. An item that emits has no value to be asked.
+fn trial(settings: &mut Vec<Setting>, parameters: usize, errors: &mut Errors) -> Trial {
+    let named = |name: &str| settings.iter().find(|setting| setting.name == name);
+    let retry = named("retry").map(|setting| setting.name.clone());
+    let judged = parameters == 1 && (retry.is_some() || named("halt").is_some());
+    let retry_if = taken(settings, "retry_if").filter(|retry_if| {
+        let problem = match (&retry, parameters) {
+            (None, _) => "`retry_if` says which results are worth another try, and there is none; add `retry = 3`",
+            (_, 1) => return true,
+            _ => "an item that emits has no result for `retry_if` to look at; panic in the body to have it tried again",
+        };
+        errors.push(retry_if.name.span(), problem);
+        false
+    });
+    Trial {
+        retry,
+        retry_if: retry_if.map(|setting| setting.value),
+        judged,
+    }
 }
 
 /// Whether another process could do with what the call says. Says what it could not do with.

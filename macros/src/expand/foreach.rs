@@ -2,7 +2,9 @@ use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, To
 use quote::{quote, quote_spanned};
 
 use super::{checked, first_span, parenthesised, setters, stand_in, tuple};
-use crate::model::{Capture, Closure, CratePath, Entry, Foreach, Header, Init, Kind, Place, Work};
+use crate::model::{
+    Capture, Closure, CratePath, Entry, Foreach, Header, Init, Kind, Place, Setting, Work,
+};
 
 /// ```text
 /// foreach(ITEMS, OPTIONS, CAPTURED, |NAMES| |worker| { let mut STATE = INIT; worker.run(BODY) })
@@ -45,7 +47,13 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         tree
     });
     let path: TokenStream = path.collect();
-    let setters = setters(settings);
+    let setters: TokenStream = settings
+        .iter()
+        .map(|setting| match setting.name == "rate" {
+            true => setters(&[rate(krate, setting)]),
+            false => setters(std::slice::from_ref(setting)),
+        })
+        .collect();
     let place = place.as_ref().map(|place| on(krate, entry, place));
     let values = tuple(captures.iter().map(|capture| {
         let value = &capture.value;
@@ -75,6 +83,19 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         at,
     );
     quote_spanned!(here=> #path::__private::#function #arguments)
+}
+
+/// `50.per_second()` is understood without an import.
+fn rate(krate: &CratePath, Setting { name, value }: &Setting) -> Setting {
+    let value = quote_spanned!(first_span(value)=> {
+        #[allow(unused_imports)]
+        use #krate::__private::PerTime as _;
+        #value
+    });
+    Setting {
+        name: name.clone(),
+        value,
+    }
 }
 
 /// `.on(on_rayon_pool(&pool))`, at the user's words.
@@ -132,8 +153,14 @@ fn worker(call: &Work) -> TokenStream {
     let worker = Ident::new("worker", Span::mixed_site());
     let run = match count {
         2 => quote!(run_emitting),
+        _ if call.trial.judged => quote!(run_judged),
         _ => quote!(run),
     };
+    let copying = call.trial.retry.as_ref().map(|retry| {
+        let copying = Ident::new("copying", retry.span());
+        quote!(#worker.#copying();)
+    });
+    let judge = call.trial.judged.then(|| judge(call));
     let bar = |at: &Punct| {
         let mut bar = Punct::new('|', Spacing::Alone);
         bar.set_span(at.span());
@@ -151,12 +178,30 @@ fn worker(call: &Work) -> TokenStream {
         quote! {
             #(#repairs)*
             #(#inits)*
+            #copying
             #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]
-            #worker.#run(#attributes #open #parameters #close #body);
+            #worker.#run(#attributes #open #parameters #close #body #judge);
         },
     );
     block.set_span(close.span());
     quote!(#moves #left #worker #right #block)
+}
+
+/// `, |value| JUDGEMENT`: whether what the body answers is a failure, and worth another try.
+fn judge(call: &Work) -> TokenStream {
+    let krate = &call.krate;
+    let judge = quote!(#krate::__private::judge);
+    let value = Ident::new("value", Span::mixed_site());
+    let failed = quote!({
+        #[allow(unused_imports)]
+        use #judge::{OfAny as _, OfResult as _};
+        (&#judge::Value(#value)).failed()
+    });
+    let judgement = match &call.trial.retry_if {
+        None => quote!(#judge::Judgement::of(#failed)),
+        Some(again) => quote!(#judge::Judgement::asked(#failed, #value, #again)),
+    };
+    quote!(, |#value| #judgement)
 }
 
 /// Gives a name that was captured in a way it cannot be the type it would have had.

@@ -28,7 +28,8 @@ impl Form {
     pub(crate) fn options(self) -> &'static [&'static str] {
         match self {
             Form::Foreach | Form::Stage => &[
-                "throttle", "ordered", "buffer", "name", "within", "on", "retry",
+                "throttle", "ordered", "buffer", "name", "within", "on", "timeout", "deadline",
+                "rate", "retry", "retry_if", "halt",
             ],
             Form::ThreadJob => &["name", "queue"],
             Form::ProcessJob => &[

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::control::{Control, Gate, Verdict};
 use super::executor::{Desk, Target};
 use super::options::Options;
 use super::pace::Pace;
@@ -13,30 +14,47 @@ use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// How long a stop waits for an input that does not come back from `next`.
+/// How long a call that has ended waits for an input that does not come back from `next`.
 const INPUT_GRACE: Duration = Duration::from_secs(1);
+
+/// Launches a worker of a call whose types are not known here.
+pub(crate) type Grow = Box<dyn Fn() + Send>;
 
 /// The state of one call of `foreach_parallel!`.
 pub(crate) struct Call {
     pub(crate) site: CallSite,
-    pub(crate) throttle: usize,
+    /// The most workers at once. It can be changed while they run.
+    throttle: AtomicUsize,
+    /// What it can be at most.
+    most: usize,
+    /// Workers that there are, begun or not: no more than the throttle, but for a moment after it
+    /// was lowered.
+    pub(crate) launched: AtomicUsize,
+    /// Launches a worker if there is work for one more.
+    grow: Mutex<Option<Grow>>,
     pub(crate) target: Arc<dyn Target>,
+    /// The threads of the call only talk to others, which run the bodies.
+    pub(crate) runs_elsewhere: bool,
     pub(crate) desk: Arc<Desk>,
     buffer: Option<usize>,
     pub(crate) stop: StopToken,
     pub(crate) pace: Pace,
+    /// Limits, tries and the like, if any were asked for.
+    pub(crate) control: Option<Box<Control>>,
     /// The surroundings of the calling code, for the workers to run in.
     context: Context,
     /// Items whose outcome the consumer has had.
     consumed: AtomicU64,
+    /// No item starts any more: the call is stopped, or has had enough.
+    closed: AtomicBool,
     /// No item will be added any more.
     input_ended: AtomicBool,
     /// Threads that work for the call, the feeder included.
     crew: AtomicUsize,
     /// The feeder is in its loop of pulls, so perhaps in the user's `next`.
     pulling: AtomicBool,
-    may_leave_input_behind: bool,
-    stopped_at: Mutex<Option<Instant>>,
+    may_leave_behind: bool,
+    closed_at: Mutex<Option<Instant>>,
     /// What went wrong with the call rather than with an item.
     failures: Mutex<Vec<ItemError>>,
     pub(crate) to_feeder: Signal,
@@ -46,27 +64,48 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    #[track_caller]
     pub(crate) fn new(
         site: CallSite,
         options: &Options,
         stop: StopToken,
-        may_leave_input_behind: bool,
+        may_leave_behind: bool,
+        size_hint: (usize, Option<usize>),
     ) -> Arc<Self> {
+        let (least, most) = size_hint;
+        let total = most.filter(|most| *most == least).map(|it| it as u64);
+        let control = Control::new(&options.control, total);
+        let first = control.as_ref().and_then(|it| it.first_throttle());
+        let context = context::current();
+        let gate = options.control.gate.as_ref();
+        let is_lent = gate.is_some_and(|gate| holds(&context, gate));
+        let throttle = match (is_lent, first) {
+            // The item that makes the call lends it its place.
+            (true, _) => 1,
+            (false, Some(first)) => first,
+            (false, None) => options.effective_throttle(),
+        };
         let call = Arc::new(Self {
             site,
-            throttle: options.effective_throttle(),
+            throttle: AtomicUsize::new(throttle),
+            most: options.target.most(),
+            launched: AtomicUsize::new(0),
+            grow: Mutex::new(None),
             target: Arc::clone(&options.target),
+            runs_elsewhere: options.runs_elsewhere,
             desk: Arc::default(),
             buffer: options.buffer,
             stop,
             pace: Pace::new(),
-            context: context::current(),
+            control,
+            context,
             consumed: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             input_ended: AtomicBool::new(false),
             crew: AtomicUsize::new(0),
             pulling: AtomicBool::new(false),
-            may_leave_input_behind,
-            stopped_at: Mutex::new(None),
+            may_leave_behind,
+            closed_at: Mutex::new(None),
             failures: Mutex::new(Vec::new()),
             to_feeder: Signal::default(),
             to_workers: Signal::default(),
@@ -77,9 +116,84 @@ impl Call {
         call
     }
 
+    pub(crate) fn throttle(&self) -> usize {
+        self.throttle.load(Ordering::Relaxed)
+    }
+
+    /// Changes how many workers there are at once.
+    pub(crate) fn set_throttle(&self, throttle: usize) {
+        let throttle = throttle.clamp(1, self.most);
+        let before = self.throttle.swap(throttle, Ordering::SeqCst);
+        if before == throttle {
+            return;
+        }
+        // Sleepers look whether they are still wanted, the feeder whether there is more room.
+        self.to_workers.notify_all();
+        self.to_feeder.notify_all();
+        for _ in before..throttle {
+            if let Some(grow) = &*self.grow.lock() {
+                grow();
+            }
+        }
+    }
+
+    /// Says how to launch a worker.
+    pub(crate) fn set_grow(&self, grow: Option<Grow>) {
+        let before = std::mem::replace(&mut *self.grow.lock(), grow);
+        drop(before);
+    }
+
+    /// Gives a worker's place back if there are too many.
+    pub(crate) fn leaves_crowd(&self) -> bool {
+        let relaxed = Ordering::Relaxed;
+        if self.launched.load(relaxed) <= self.throttle() {
+            return false;
+        }
+        let down = |it: usize| (it > self.throttle()).then(|| it - 1);
+        self.launched.fetch_update(relaxed, relaxed, down).is_ok()
+    }
+
+    /// Whether the code that made the call runs on one of these places.
+    pub(crate) fn holds(&self, gate: &Gate) -> bool {
+        holds(&self.context, gate)
+    }
+
     /// Tells this call from every other that is alive.
     pub(crate) fn id(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether no item starts any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Has no item start any more. What runs comes to its end; [`StopToken::stop`] stops that too.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.closed_at.lock().get_or_insert_with(Instant::now);
+        self.to_feeder.notify_all();
+        self.to_workers.notify_all();
+        self.to_consumer.notify_all();
+        self.desk.clear();
+    }
+
+    /// Acts on what the end of an item means.
+    pub(crate) fn follow(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::GoOn => {}
+            Verdict::Soon => self.close(),
+            Verdict::Now => self.stop.stop(),
+        }
+    }
+
+    /// Why an item has no value that the call's end came before; `started` or not.
+    pub(crate) fn end_came_first(&self, started: bool) -> Cause {
+        let deadline = self.control.as_ref().and_then(|it| it.passed_deadline());
+        match deadline {
+            Some(limit) => Cause::DeadlinePassed { limit, started },
+            None => Cause::Stopped,
+        }
     }
 
     /// Puts this thread into the surroundings of the call.
@@ -89,13 +203,15 @@ impl Call {
             call: self.id(),
             job: self.context.job.clone(),
             is_consumer: context::is_consumer(),
+            attempt: 0,
+            places: self.context.places.clone(),
         })
     }
 
     /// How many items a worker may take at once. On shared threads one: there may be no other worker
     /// about to take what is behind an item that takes long.
     pub(crate) fn batch(&self) -> usize {
-        if self.target.is_shared() {
+        if self.control.is_some() || self.target.is_shared() {
             1
         } else {
             self.pace.batch()
@@ -106,8 +222,8 @@ impl Call {
     pub(crate) fn window(&self) -> u64 {
         let buffer = self
             .buffer
-            .unwrap_or_else(|| self.pace.buffer(self.throttle));
-        (self.throttle as u64).saturating_add(buffer as u64)
+            .unwrap_or_else(|| self.pace.buffer(self.throttle()));
+        (self.throttle() as u64).saturating_add(buffer as u64)
     }
 
     /// Runs a worker of this call on the consumer's thread, for one batch. Where the
@@ -136,7 +252,7 @@ impl Call {
         if self.pace.is_urgent() {
             1
         } else {
-            self.window() / (4 * self.throttle as u64).max(1)
+            self.window() / (4 * self.throttle() as u64).max(1)
         }
     }
 
@@ -145,7 +261,7 @@ impl Call {
         /// Without a `buffer`: enough to keep both sides busy.
         const QUOTA: usize = 256;
         self.buffer
-            .map_or(QUOTA, |buffer| (buffer / self.throttle).max(1))
+            .map_or(QUOTA, |buffer| (buffer / self.throttle()).max(1))
     }
 
     /// Notes that the consumer has had the outcome of `consumed` items.
@@ -174,24 +290,46 @@ impl Call {
     /// Counts a thread out that has let go of everything of the user's.
     pub(crate) fn leave_crew(&self) {
         if self.crew.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Nobody is launched any more, and what is borrowed may go from here on.
+            self.set_grow(None);
             self.to_consumer.notify_all();
+        } else if let Some(control) = &self.control
+            && self.has_only_watchers()
+        {
+            control.dismiss_supervisor();
         }
     }
 
-    /// Whether nothing of this call runs any more. With a stop it is enough that the feeder alone
-    /// is left, hanging in an input that does not answer: what it brings will be dropped.
+    /// Whether nobody works for the call any more beside a supervisor, and those it has given up.
+    pub(crate) fn has_only_watchers(&self) -> bool {
+        let abandoned = self.control.as_ref().map_or(0, |it| it.abandoned());
+        self.crew.load(Ordering::Acquire) <= abandoned + 1
+    }
+
+    /// Whether nothing of this call runs any more. Two things may be left behind where they can
+    /// reach nothing that is borrowed: after the end, a feeder that hangs in an input which does not
+    /// answer; and a body that was given up and does not return. What either brings will be dropped.
     pub(crate) fn is_over(&self) -> bool {
-        match self.crew.load(Ordering::Acquire) {
+        // In this order: one who comes back stops counting as abandoned before it leaves the crew.
+        let crew = self.crew.load(Ordering::Acquire);
+        if crew == 0 || !self.may_leave_behind {
+            return crew == 0;
+        }
+        let given_up = self.control.as_ref().map_or(0, |control| {
+            let waited = control.abandoned() == 0 || control.grace_is_over();
+            if waited { control.abandoned() } else { 0 }
+        });
+        match crew.saturating_sub(given_up) {
             0 => true,
-            1 => self.may_leave_input_behind && self.stop.is_stopping() && self.input_hangs(),
+            1 => self.is_closed() && self.input_hangs(),
             _ => false,
         }
     }
 
     fn input_hangs(&self) -> bool {
-        let stopped_at = *self.stopped_at.lock();
+        let closed_at = *self.closed_at.lock();
         self.pulling.load(Ordering::Acquire)
-            && stopped_at.is_some_and(|at| at.elapsed() > INPUT_GRACE)
+            && closed_at.is_some_and(|at| at.elapsed() > INPUT_GRACE)
     }
 
     /// Whether the code that runs now is an item of this call.
@@ -240,13 +378,14 @@ impl Call {
     }
 }
 
+fn holds(context: &Context, gate: &Gate) -> bool {
+    let places = context.places.as_ref();
+    places.is_some_and(|it| it.includes(gate.id()))
+}
+
 impl OnStop for Call {
     fn on_stop(&self) {
-        *self.stopped_at.lock() = Some(Instant::now());
-        self.to_feeder.notify_all();
-        self.to_workers.notify_all();
+        self.close();
         self.to_emitters.notify_all();
-        self.to_consumer.notify_all();
-        self.desk.clear();
     }
 }

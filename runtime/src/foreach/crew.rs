@@ -2,13 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::call::Call;
+use super::call::{Call, Grow};
 use super::executor::Executor;
+use super::exit::Exit;
 use super::feeder::Feeder;
 use super::lane::{Lane, Outlet};
 use super::supply::{Pool, Supply};
-use super::worker::Worker;
+use super::worker::{Retired, Worker};
 use crate::error::{Cause, drop_caught};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 
@@ -20,8 +22,6 @@ pub(crate) struct Crew<'a, T, R, W> {
     outlet: Arc<Outlet<R>>,
     body: W,
     executor: Box<dyn Executor<'a> + 'a>,
-    /// Workers that there are, begun or not: never more than the throttle.
-    launched: AtomicUsize,
     /// Those of them that have not begun.
     under_way: AtomicUsize,
 }
@@ -50,12 +50,15 @@ where
             outlet,
             body,
             executor,
-            launched: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         });
         // This thread counts as well while it holds the crew: it may be the last to let go.
         crew.call.join_crew();
         crew.call.join_crew();
+        crew.call.set_grow(Some(crew.grow()));
+        if crew.needs_supervisor() {
+            crew.start_supervisor();
+        }
         let member = Arc::clone(&crew);
         let launched = crew
             .executor
@@ -67,6 +70,36 @@ where
         crew.leave();
     }
 
+    /// For others to launch a worker, as long as there is a crew.
+    fn grow(self: &Arc<Self>) -> Grow {
+        let crew = Arc::downgrade(self);
+        self.executor.outlive(Box::new(move || {
+            if let Some(crew) = crew.upgrade() {
+                crew.recruit_if_waiting(0);
+                let call = Arc::clone(&crew.call);
+                call.note_drop(drop_caught(crew));
+            }
+        }))
+    }
+
+    fn needs_supervisor(&self) -> bool {
+        let is_here = !self.call.runs_elsewhere;
+        let control = self.call.control.as_ref();
+        control.is_some_and(|it| it.needs_supervisor(is_here))
+    }
+
+    fn start_supervisor(self: &Arc<Self>) {
+        self.call.join_crew();
+        let member = Arc::clone(self);
+        let launched = self
+            .executor
+            .launch_feeder(Box::new(move || member.serve_as_supervisor()));
+        if let Err(error) = launched {
+            self.call.fail(None, Cause::NoThread(error));
+            self.call.leave_crew();
+        }
+    }
+
     /// Launches a worker if there is work for one and nobody about to take it.
     ///
     /// No more are under way at a time than have begun: cheap items are done by the first few
@@ -76,8 +109,8 @@ where
         // a worker that is under way has pushed it before looking at the count, and a worker that
         // begins, or goes for want of items, looks at the queue after it has changed the count.
         fence(Ordering::SeqCst);
-        let launched = self.launched.load(Ordering::Relaxed);
-        if launched >= self.call.throttle || self.call.to_workers.has_sleeper() {
+        let launched = self.call.launched.load(Ordering::Relaxed);
+        if launched >= self.call.throttle() || self.call.to_workers.has_sleeper() {
             return;
         }
         let under_way = self.under_way.load(Ordering::Relaxed);
@@ -95,12 +128,17 @@ where
         if let Err(error) = self.executor.launch(task, &self.call.desk) {
             self.under_way.fetch_sub(1, Ordering::Relaxed);
             // The workers that there are will do; with none the call cannot go on.
-            if self.launched.swap(self.call.throttle, Ordering::Relaxed) == 1 {
+            if self
+                .call
+                .launched
+                .swap(self.call.throttle(), Ordering::Relaxed)
+                == 1
+            {
                 self.call.fail(None, Cause::NoThread(error));
             }
             self.call.leave_crew();
         } else if self.call.target.is_shared() {
-            if self.call.stop.is_stopping() {
+            if self.call.is_closed() {
                 self.call.desk.clear();
             }
             self.call.to_consumer.notify();
@@ -109,9 +147,12 @@ where
 
     /// Takes one of the throttle's places.
     fn reserve(&self) -> bool {
-        let up = |it| (it < self.call.throttle).then_some(it + 1);
+        let up = |it| (it < self.call.throttle()).then_some(it + 1);
         let relaxed = Ordering::Relaxed;
-        self.launched.fetch_update(relaxed, relaxed, up).is_ok()
+        self.call
+            .launched
+            .fetch_update(relaxed, relaxed, up)
+            .is_ok()
     }
 
     fn serve_as_feeder<I>(self: Arc<Self>, feeder: Feeder<I>)
@@ -120,9 +161,9 @@ where
     {
         let entered = self.call.enter();
         feeder.feed(&self);
-        if self.call.stop.is_stopping() {
+        if self.call.is_closed() {
             // What nobody takes any more is ended, which is no running of items.
-            self.worker().retire(Ok(()));
+            let _ = self.worker().retire(Ok(()));
         } else if self.call.target.is_shared() {
             self.recruit_if_waiting(0);
         } else if self.pool.waiting() > 0 && self.reserve() {
@@ -144,7 +185,7 @@ where
 
     /// Launches a worker if more than `mine` items wait.
     fn recruit_if_waiting(self: &Arc<Self>, mine: usize) {
-        if self.pool.waiting() > mine {
+        if self.pool.waiting() > mine && !self.call.is_closed() {
             self.recruit();
         }
     }
@@ -164,17 +205,101 @@ where
         } else {
             Ok(())
         };
-        worker.retire(ended);
-        if self.call.target.is_shared() {
-            self.give_place_back();
+        match worker.retire(ended) {
+            Retired::Abandoned => self.come_back(),
+            Retired::Surplus => {}
+            Retired::WithPlace => {
+                if self.call.target.is_shared() {
+                    self.give_place_back();
+                }
+            }
+        }
+    }
+
+    /// A thread is back from an item that was given up. Its place is long another's.
+    fn come_back(&self) {
+        if let Some(control) = &self.call.control {
+            control.come_back();
+        }
+    }
+
+    /// Watches over the time of the items and of the call.
+    fn serve_as_supervisor(self: Arc<Self>) {
+        let lane = Lane::new(Arc::clone(&self.call), Arc::clone(&self.outlet));
+        let exit = Exit::new(lane, Arc::clone(&self.pool));
+        while let Some(next) = self.look_at_the_time(&exit) {
+            let goes_on =
+                self.call.control.as_ref().is_some_and(|control| {
+                    !self.call.has_only_watchers() && control.watch_until(next)
+                });
+            if !goes_on {
+                break;
+            }
+        }
+        drop(exit);
+        self.leave();
+    }
+
+    /// Gives up what is out of time. Answers when to look again.
+    fn look_at_the_time(self: &Arc<Self>, exit: &Exit<T, R>) -> Option<Option<Instant>> {
+        let control = self.call.control.as_ref()?;
+        let now = Instant::now();
+        if let Some(throttle) = control.next_throttle(now) {
+            self.call.set_throttle(throttle);
+        }
+        if control.passes_deadline(now) {
+            // First: what waits must not take the place of what is given up.
+            self.call.close();
+            let cause = || self.call.end_came_first(true);
+            self.give_up_overdue(exit, Duration::ZERO, now, cause);
+            self.call.stop.stop();
+        } else if let Some(limit) = control.time_limit() {
+            self.give_up_overdue(exit, limit, now, || Cause::TimedOut(limit));
+        }
+        let slots = self.pool.slots.lock();
+        let oldest = slots.iter().filter_map(|slot| slot.since()).min();
+        drop(slots);
+        Some(control.next_look(now, oldest))
+    }
+
+    /// Ends the items that have run for `limit` or longer, whatever their bodies do.
+    fn give_up_overdue(
+        self: &Arc<Self>,
+        exit: &Exit<T, R>,
+        limit: Duration,
+        now: Instant,
+        cause: impl Fn() -> Cause,
+    ) {
+        let slots = self.pool.slots.lock().clone();
+        for slot in slots {
+            let abandon = || {
+                if let Some(control) = &self.call.control {
+                    control.abandon();
+                }
+            };
+            let Some(mut run) = slot.take_overdue(limit, now, abandon) else {
+                continue;
+            };
+            self.pool.forget(&slot);
+            self.call.launched.fetch_sub(1, Ordering::SeqCst);
+            let token = run.token.take();
+            exit.fail(run, cause());
+            exit.lane.flush_now();
+            if let Some(token) = token {
+                token.stop();
+            }
+            self.call.to_emitters.notify_all();
+            // Another takes its place, if there is anything to do.
+            fence(Ordering::SeqCst);
+            self.recruit_if_waiting(0);
         }
     }
 
     /// A worker goes that may have to come again.
     fn give_place_back(self: &Arc<Self>) {
-        self.launched.fetch_sub(1, Ordering::SeqCst);
+        self.call.launched.fetch_sub(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if !self.call.stop.is_stopping() {
+        if !self.call.is_closed() {
             self.recruit_if_waiting(0);
         }
     }

@@ -168,9 +168,14 @@ pub(crate) trait Executor<'a>: Send + Sync {
     /// Starts a feeder: on a kept thread wherever the workers run, for an input may block.
     fn launch_feeder(&self, task: Box<dyn FnOnce() + Send + 'a>) -> io::Result<()>;
 
-    /// Whether a thread that hangs in the user's input may be left behind when a call is stopped.
+    /// The same function for whoever holds it, which they may call and keep no longer than there is
+    /// a task of this executor.
+    fn outlive(&self, function: Box<dyn Fn() + Send + 'a>) -> Box<dyn Fn() + Send>;
+
+    /// Whether a thread may be left behind that hangs in the user's input when a call is stopped, or in
+    /// a body that was given up.
     /// Only where nothing borrowed can be reached from it.
-    fn may_leave_input_behind(&self) -> bool;
+    fn may_leave_behind(&self) -> bool;
 }
 
 /// Runs what borrows nothing on a target.
@@ -185,7 +190,11 @@ impl Executor<'static> for Direct {
         threads::spawn(task)
     }
 
-    fn may_leave_input_behind(&self) -> bool {
+    fn outlive(&self, function: Box<dyn Fn() + Send>) -> Box<dyn Fn() + Send> {
+        function
+    }
+
+    fn may_leave_behind(&self) -> bool {
         true
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Feeder<I: Iterator> {
     input: I,
     queue: Deque<Numbered<I::Item>>,
     taken: u64,
+    /// Whether the input has been seen to have more than was taken.
+    has_more: bool,
 }
 
 /// What a round of pulls came to.
@@ -31,6 +33,7 @@ impl<I: Iterator> Feeder<I> {
             input,
             queue,
             taken: 0,
+            has_more: true,
         }
     }
 
@@ -51,19 +54,30 @@ impl<I: Iterator> Feeder<I> {
                 Err(payload) => {
                     let cause = Cause::InputPanicked(PanicPayload::new(payload));
                     self.call.fail(Some(self.taken), cause);
+                    self.has_more = false;
                     break;
                 }
             }
         }
+        self.note_deadline();
         let Self { call, input, .. } = self;
         call.note_drop(drop_caught(input));
         call.end_input();
     }
 
+    /// What the deadline has kept from being taken is reported too, as one: nobody knows how many.
+    fn note_deadline(&self) {
+        if self.has_more
+            && let cause @ Cause::DeadlinePassed { .. } = self.call.end_came_first(false)
+        {
+            self.call.fail(None, cause);
+        }
+    }
+
     /// How many items may be taken; `None` when stopped.
     fn wait_for_room(&self) -> Option<u64> {
         let look = || {
-            if self.call.stop.is_stopping() {
+            if self.call.is_closed() {
                 return Some(None);
             }
             let room = self.call.room(self.taken);
@@ -77,7 +91,7 @@ impl<I: Iterator> Feeder<I> {
 
     /// Before the feeder sleeps: no worker dozes on while there is something to do.
     fn rouse_for_all(&self) {
-        for _ in 0..self.queue.len().min(self.call.throttle) {
+        for _ in 0..self.queue.len().min(self.call.throttle()) {
             self.call.to_workers.notify();
         }
     }
@@ -89,18 +103,20 @@ impl<I: Iterator> Feeder<I> {
         W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
     {
         for _ in 0..room {
-            if self.call.stop.is_stopping() {
+            if self.call.is_closed() {
                 return Round::Ended;
             }
             let Some(item) = self.input.next() else {
+                self.has_more = false;
                 return Round::Ended;
             };
-            if self.call.stop.is_stopping() {
+            if self.call.is_closed() {
                 return Round::Ended; // the stop came first: this item was never taken
             }
             self.queue.push((self.taken, item));
             self.taken += 1;
             if self.input.size_hint().1 == Some(0) {
+                self.has_more = false;
                 return Round::Ended; // the feeder itself sees to the last item
             }
             crew.recruit();

@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::lane::Lane;
+use crate::context;
 use crate::stop::StopToken;
 
 /// The item that runs, as its body sees it: the second parameter of `|x, job| ..` in
@@ -29,7 +30,12 @@ pub struct ItemContext<'a, R> {
 
 enum Inner<'a, R> {
     /// The call is in this process.
-    Here(&'a Lane<R>, u64),
+    Here {
+        lane: &'a Lane<R>,
+        index: u64,
+        /// What tells this item apart from the rest of its call, if anything does.
+        own: Option<(u32, StopToken)>,
+    },
     /// This process is only for its items.
     #[cfg(feature = "process")]
     There(&'a dyn There<R>),
@@ -48,9 +54,11 @@ pub(crate) trait There<R> {
 pub(crate) struct Stopped;
 
 impl<'a, R> ItemContext<'a, R> {
-    pub(crate) fn new(lane: &'a Lane<R>, index: u64) -> Self {
+    /// The item that begins on this thread. `has_own`: its try and its token may be its own.
+    pub(crate) fn new(lane: &'a Lane<R>, index: u64, has_own: bool) -> Self {
+        let own = has_own.then(|| (context::current_attempt(), crate::stop::stop_token()));
         Self {
-            inner: Inner::Here(lane, index),
+            inner: Inner::Here { lane, index, own },
             not_sync: PhantomData,
         }
     }
@@ -66,12 +74,12 @@ impl<'a, R> ItemContext<'a, R> {
     /// Sends one output to the consumer, as soon as it is made. Waits while the consumer is behind by
     /// more than the call's `buffer` divided by its `throttle` (at least 1; 256 when no buffer is set).
     ///
-    /// When the call is being stopped, `emit` does not return: it unwinds out of the body, past
+    /// When the item is to stop, `emit` does not return: it unwinds out of the body, past
     /// its destructors, as a panic would but without a report. So a body that emits for ever ends when
     /// nobody listens any more. (In a program built with `panic = "abort"` it returns, and the value is dropped.)
     pub fn emit(&self, value: R) {
         match &self.inner {
-            Inner::Here(lane, index) => {
+            Inner::Here { lane, index, .. } => {
                 let can_unwind = cfg!(panic = "unwind") && !std::thread::panicking();
                 if !lane.emit(*index, value) && can_unwind {
                     std::panic::resume_unwind(Box::new(Stopped));
@@ -86,7 +94,7 @@ impl<'a, R> ItemContext<'a, R> {
     #[must_use]
     pub fn index(&self) -> u64 {
         match &self.inner {
-            Inner::Here(_, index) => *index,
+            Inner::Here { index, .. } => *index,
             #[cfg(feature = "process")]
             Inner::There(item) => item.index(),
         }
@@ -96,27 +104,48 @@ impl<'a, R> ItemContext<'a, R> {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         match &self.inner {
-            Inner::Here(..) => 1,
+            Inner::Here { own, .. } => own.as_ref().map_or(1, |own| own.0),
             #[cfg(feature = "process")]
             Inner::There(item) => item.attempt(),
         }
     }
 
-    /// Whether the call is being stopped.
+    /// Whether the item is to stop: because its call is, or because it ran out of its `timeout`.
     #[must_use]
     pub fn stopping(&self) -> bool {
         self.stop_token().is_stopping()
     }
 
-    /// The token of the call, to hand to a callback or a thread of the body's own.
+    /// The token of the item, to hand to a callback or a thread of the body's own.
     #[must_use]
     pub fn stop_token(&self) -> StopToken {
         match &self.inner {
-            Inner::Here(lane, _) => lane.call().stop.clone(),
+            Inner::Here { lane, own, .. } => match own {
+                Some((_, token)) => token.clone(),
+                None => lane.call().stop.clone(),
+            },
             #[cfg(feature = "process")]
             Inner::There(item) => item.stop_token(),
         }
     }
+}
+
+/// Which try of its item the code that runs now is part of, from 1: for bodies of calls with
+/// `retry`. 1 outside of one.
+///
+/// ```
+/// use runspace::foreach_parallel;
+///
+/// let tries: Vec<u32> = foreach_parallel!([()], retry = 2, |()| {
+///     assert!(runspace::attempt() == 3, "the first two fail");
+///     runspace::attempt()
+/// })
+/// .collect();
+/// assert_eq!(tries, [3]);
+/// ```
+#[must_use]
+pub fn attempt() -> u32 {
+    context::current_attempt()
 }
 
 impl<R> fmt::Debug for ItemContext<'_, R> {

@@ -10,7 +10,7 @@ use super::call::Call;
 use crate::context;
 use crate::error::ItemError;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::deque::{Steal, Stealer, Worker as Deque};
 
 /// What a worker tells the consumer.
@@ -82,6 +82,8 @@ pub(crate) struct Lane<R> {
     queue: Deque<Event<R>>,
     /// Outputs of this worker that the consumer has not had.
     ahead: Arc<AtomicUsize>,
+    /// The worker's item has been given up: nothing more is wanted of it.
+    expired: Arc<AtomicBool>,
 }
 
 impl<R> Lane<R> {
@@ -98,6 +100,7 @@ impl<R> Lane<R> {
             id,
             queue,
             ahead: Arc::new(AtomicUsize::new(0)),
+            expired: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -127,11 +130,11 @@ impl<R> Lane<R> {
     }
 
     /// Sends one output of an item that emits, when the consumer is not too far behind. False when
-    /// the call is being stopped: the value is dropped.
+    /// the call is being stopped or the item was given up: the value is dropped.
     pub(crate) fn emit(&self, index: u64, value: R) -> bool {
         let quota = self.call.quota();
         let may_go = || {
-            let stopping = self.call.stop.is_stopping();
+            let stopping = self.call.stop.is_stopping() || self.expired.load(Ordering::SeqCst);
             (stopping || self.ahead.load(Ordering::Acquire) < quota).then_some(stopping)
         };
         let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
@@ -147,6 +150,11 @@ impl<R> Lane<R> {
 
     pub(crate) fn call(&self) -> &Arc<Call> {
         &self.call
+    }
+
+    /// What to set when the worker's item is given up.
+    pub(crate) fn expired(&self) -> &Arc<AtomicBool> {
+        &self.expired
     }
 }
 

@@ -8,12 +8,14 @@
 //! and the consumer sees a result as soon as it is there. All of them are kept threads
 //! (`crate::threads`) or what another [`Executor`](executor::Executor) offers.
 //!
-//! The layers, each knowing only those before it: `signal`, `pace`, `options`; `call` (the shared state);
-//! `lane` and `supply` (the queues); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
+//! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `options`; `call` (the
+//! shared state); `lane` and `supply` (the queues); `exit` (how items end); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
 
 mod call;
+mod control;
 mod crew;
 pub(crate) mod executor;
+mod exit;
 mod feeder;
 mod item;
 mod lane;
@@ -32,12 +34,16 @@ mod loom_tests;
 
 use std::panic::Location;
 
-pub use item::ItemContext;
+#[cfg(feature = "rate")]
+pub use control::Rate;
+pub use control::{Halt, IntoRetry, IntoThrottle, IntoTimeout, Retry, Throttle, Timeout};
+pub use control::{IntoRate, PerTime};
+pub use item::{ItemContext, attempt};
 #[cfg(feature = "process")]
-pub use on_process::{ProcessPool, ProcessPoolBuilder, attempt, foreach_process};
+pub use on_process::{ProcessPool, ProcessPoolBuilder, foreach_process};
 pub use options::{DEFAULT_THROTTLE, Options, Place, on_sequential};
-pub use results::{Outcomes, Results};
-pub use worker::Worker;
+pub use results::{CallThrottle, Outcomes, Results};
+pub use worker::{Copied, Worker};
 
 use call::Call;
 use crew::Crew;
@@ -136,6 +142,7 @@ fn site(options: &Options) -> CallSite {
     }
 }
 
+#[track_caller]
 fn start<'a, I, W, R>(
     input: I,
     options: &Options,
@@ -150,8 +157,9 @@ where
     W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
     R: Send + 'a,
 {
-    let call = Call::new(site, options, stop, executor.may_leave_input_behind());
-    let outlet = Outlet::new(call.throttle);
+    let size = input.size_hint();
+    let call = Call::new(site, options, stop, executor.may_leave_behind(), size);
+    let outlet = Outlet::new(call.throttle());
     let results = Results::live(call.clone(), outlet.clone(), options.ordered);
     Crew::start(call, outlet, body, executor, input);
     results

@@ -15,13 +15,15 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::exit::Exit;
 use super::item::{ItemContext, There};
-use super::lane::{Event, Lane};
+use super::lane::Event;
 use super::supply::Numbered;
 use super::worker::Worker;
 use super::{Options, Results, foreach};
 use crate::context;
-use crate::error::{Cause, ItemError};
+use crate::error::Cause;
+use crate::judge::Judgement;
 use crate::policy;
 use crate::process::child::{Lines, Stream};
 use crate::process::entry::{Body, ChildIo};
@@ -192,7 +194,7 @@ where
         }
         None => default_pool(),
     };
-    let retries = options.retries;
+    options.runs_elsewhere = true;
     // Not in a closure: the policy wants to know the line that asks.
     let asked = policy::Start::Block {
         name: options.name.as_deref(),
@@ -205,7 +207,7 @@ where
         .map_err(ProcessError::new);
     let local = move |()| {
         move |worker: &mut Worker<I::Item, R>| match &run {
-            Ok(run) => converse(worker, &pool, run, retries),
+            Ok(run) => converse(worker, &pool, run),
             Err(error) => worker.call().fail(None, Cause::Process(error.clone())),
         }
     };
@@ -236,6 +238,18 @@ impl<T: DeserializeOwned, R: Serialize> ProcessWorker<'_, '_, T, R> {
     pub fn run<F: FnMut(T) -> R>(&mut self, body: F) {
         self.items.run(body);
     }
+
+    /// Like [`run`](Self::run); `judge` says what each value means.
+    pub fn run_judged<F, J>(&mut self, body: F, judge: J)
+    where
+        F: FnMut(T) -> R,
+        J: Fn(&R) -> Judgement,
+    {
+        self.items.run_judged(body, judge);
+    }
+
+    /// Nothing: an item that may be tried again has stayed with the process that sent it.
+    pub fn copying(&mut self) {}
 
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
@@ -268,13 +282,6 @@ impl<R: Serialize> There<R> for ChildItem<R> {
     }
 }
 
-/// Which try of its item the code that runs now is part of, from 1: for bodies of calls with
-/// `retry`. 1 outside of one.
-#[must_use]
-pub fn attempt() -> u32 {
-    crate::process::pool::attempt()
-}
-
 /// What worker processes print goes where this process prints, line by line.
 struct PassedOn;
 
@@ -289,7 +296,7 @@ impl Lines for PassedOn {
 }
 
 /// Sends items to a worker process, and takes in what comes of them, until there are no more.
-fn converse<T, R>(worker: &mut Worker<T, R>, pool: &Pool, run: &Arc<Run>, retries: u32)
+fn converse<T, R>(worker: &mut Worker<T, R>, pool: &Pool, run: &Arc<Run>)
 where
     T: Serialize,
     R: DeserializeOwned,
@@ -300,14 +307,15 @@ where
     };
     let mut items = VecDeque::new();
     while worker.fill(session.batch_size(), &mut |(index, value)| {
-        let attempt = 1;
-        items.push_back(Item {
+        items.push_back((index, value));
+    }) {
+        let mut items = items.drain(..).map(|(index, value)| Item {
             index,
-            attempt,
+            attempt: worker.exit().attempt(index),
             value,
         });
-    }) {
-        if let Err(failure) = batch(worker, &mut session, &mut items, retries) {
+        let mut items = items.by_ref().collect();
+        if let Err(failure) = batch(worker, &mut session, &mut items) {
             return give_up(worker, items, failure);
         }
     }
@@ -323,7 +331,6 @@ fn batch<T, R>(
     worker: &mut Worker<T, R>,
     session: &mut Session<T, R>,
     items: &mut VecDeque<Item<T>>,
-    retries: u32,
 ) -> Result<(), Failure>
 where
     T: Serialize,
@@ -331,22 +338,21 @@ where
 {
     while !items.is_empty() {
         let count = items.len();
-        let lane = worker.lane();
-        let mut again = Vec::new();
+        let exit = worker.exit();
+        let call = exit.call();
+        let limit = call.control.as_ref().and_then(|it| it.time_limit());
         let start = Instant::now();
-        let end = session.batch(items, count, None, &mut |outcome| match outcome {
-            Outcome::Failed(item, failure) if item.attempt <= retries && may_pass(&failure) => {
-                let attempt = item.attempt + 1;
-                again.push(Item { attempt, ..item });
-            }
-            outcome => tell(lane, outcome),
+        let mut last = start;
+        let end = session.batch(items, count, limit, &mut |outcome| {
+            let now = Instant::now();
+            tell(exit, outcome, now - last);
+            last = now;
         });
         let ended = count.saturating_sub(items.len()) as u64;
         if ended > 0 {
-            lane.call().pace.record(start.elapsed(), ended);
+            call.pace.record(start.elapsed(), ended);
         }
-        lane.flush();
-        items.extend(again);
+        exit.lane.flush();
         end?;
     }
     Ok(())
@@ -360,18 +366,32 @@ fn may_pass(failure: &Failure) -> bool {
     )
 }
 
-fn tell<T, R>(lane: &Lane<R>, outcome: Outcome<T, R>) {
+fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
     match outcome {
-        Outcome::Value(index, value) => lane.put(Event::Value(index, value)),
+        Outcome::Value(item, value, judgement) => {
+            let pause = match judgement {
+                Judgement::Again => exit.pause_after(item.attempt),
+                _ => None,
+            };
+            match pause {
+                Some(pause) => try_again(exit, item, pause),
+                None => {
+                    let good = judgement == Judgement::Good;
+                    exit.settle(Event::Value(item.index, value), good, Some(time));
+                }
+            }
+        }
         Outcome::Output(index, value) => {
             // False when the call is being stopped, and nobody wants it any more.
-            let _ = lane.emit(index, value);
+            let _ = exit.lane.emit(index, value);
         }
-        Outcome::Ended(index) => lane.put(Event::Ended(index)),
+        Outcome::Ended(index) => exit.settle(Event::Ended(index), true, Some(time)),
         Outcome::Failed(item, failure) => {
-            let error = ItemError::new(Some(item.index), cause(failure), lane.call().site.clone());
-            let error = error.with_attempt(item.attempt);
-            lane.put(Event::Failed(item.index, error));
+            let pause = may_pass(&failure).then(|| exit.pause_after(item.attempt));
+            match pause.flatten() {
+                Some(pause) => try_again(exit, item, pause),
+                None => exit.end_failed(item.index, item.attempt, cause(exit, failure)),
+            }
         }
         // A call has no records: those of the job that it is part of, as on threads.
         Outcome::Note(note) => {
@@ -382,7 +402,19 @@ fn tell<T, R>(lane: &Lane<R>, outcome: Outcome<T, R>) {
     }
 }
 
-fn cause(failure: Failure) -> Cause {
+fn try_again<T, R>(exit: &Exit<T, R>, item: Item<T>, pause: Duration) {
+    exit.keep_for_later(item.index, item.value, item.attempt + 1, pause);
+}
+
+fn cause<T, R>(exit: &Exit<T, R>, failure: Failure) -> Cause {
+    match failure {
+        Failure::Stopped => exit.call().end_came_first(true),
+        Failure::TimedOut(limit) => Cause::TimedOut(limit),
+        failure => call_cause(failure),
+    }
+}
+
+fn call_cause(failure: Failure) -> Cause {
     match failure {
         Failure::Stopped => Cause::Stopped,
         Failure::Panicked(it) => Cause::Panicked(it.into_payload()),
@@ -391,7 +423,7 @@ fn cause(failure: Failure) -> Cause {
 }
 
 fn drop_cause(failure: Failure) -> Cause {
-    match cause(failure) {
+    match call_cause(failure) {
         Cause::Panicked(payload) => Cause::DropPanicked(payload),
         cause => cause,
     }
@@ -400,7 +432,7 @@ fn drop_cause(failure: Failure) -> Cause {
 /// No worker can be had: what is in hand ends here, and the call with it.
 fn give_up<T, R>(worker: &mut Worker<T, R>, items: VecDeque<Item<T>>, failure: Failure) {
     if !matches!(failure, Failure::Stopped) {
-        let cause = match cause(failure) {
+        let cause = match call_cause(failure) {
             Cause::Panicked(payload) => Cause::InitPanicked(payload),
             cause => cause,
         };

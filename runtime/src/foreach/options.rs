@@ -1,7 +1,9 @@
 //! The options of a call, as the macro sets them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::control::{Halt, IntoRate, IntoRetry, IntoThrottle, IntoTimeout, Kind, Settings};
 use super::executor::{Elastic, Sequential, Target};
 
 /// How many items run at once when a call does not say: 5, as in PowerShell.
@@ -16,8 +18,8 @@ pub struct Options {
     pub(crate) ordered: bool,
     pub(crate) buffer: Option<usize>,
     pub(crate) name: Option<Arc<str>>,
-    #[cfg(feature = "process")]
-    pub(crate) retries: u32,
+    pub(crate) control: Settings,
+    pub(crate) runs_elsewhere: bool,
     #[cfg(feature = "process")]
     pub(crate) process_pool: Option<crate::process::pool::Pool>,
 }
@@ -31,8 +33,8 @@ impl Options {
             ordered: false,
             buffer: None,
             name: None,
-            #[cfg(feature = "process")]
-            retries: 0,
+            control: Settings::default(),
+            runs_elsewhere: false,
             #[cfg(feature = "process")]
             process_pool: None,
         }
@@ -43,12 +45,14 @@ impl Options {
     /// # Panics
     /// On 0.
     #[track_caller]
-    pub fn throttle(mut self, throttle: usize) -> Self {
-        assert!(
-            throttle > 0,
-            "`throttle = 0` would never run an item; give it at least 1, or leave it out for {DEFAULT_THROTTLE}"
-        );
-        self.throttle = Some(throttle);
+    pub fn throttle(mut self, throttle: impl IntoThrottle) -> Self {
+        let throttle = throttle.into_throttle();
+        self.throttle = Some(throttle.get());
+        match throttle.kind {
+            Kind::Fixed(_) => {}
+            Kind::Shared(gate) => self.control.gate = Some(gate),
+            Kind::Auto(most) => self.control.auto = Some(most),
+        }
         self
     }
 
@@ -80,10 +84,40 @@ impl Options {
         self
     }
 
-    /// How often an item is tried again whose process has died or whose body has panicked there.
-    #[cfg(feature = "process")]
-    pub fn retry(mut self, times: u32) -> Self {
-        self.retries = times;
+    /// How often an item that has failed is tried again.
+    pub fn retry(mut self, retry: impl IntoRetry) -> Self {
+        self.control.retry = Some(retry.into_retry());
+        self
+    }
+
+    /// How long an item may take.
+    pub fn timeout(mut self, timeout: impl IntoTimeout) -> Self {
+        self.control.timeout = Some(timeout.into_timeout());
+        self
+    }
+
+    /// How long the call may take.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.control.deadline = Some(limit);
+        self
+    }
+
+    /// How many items start in a given time.
+    #[cfg(feature = "rate")]
+    pub fn rate(mut self, rate: impl IntoRate) -> Self {
+        self.control.rate = Some(rate.into_rate());
+        self
+    }
+
+    /// Cannot be called.
+    #[cfg(not(feature = "rate"))]
+    pub fn rate(self, _: impl IntoRate) -> Self {
+        self
+    }
+
+    /// When the call has had enough.
+    pub fn halt(mut self, halt: Halt) -> Self {
+        self.control.halt = Some(halt);
         self
     }
 

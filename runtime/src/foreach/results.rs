@@ -162,6 +162,30 @@ impl<R> Results<R> {
         }
     }
 
+    /// How many items of this call run at once: to be read, and to be changed while it runs.
+    ///
+    /// With less, what runs comes to its end and less is started; with more, more is started at once. A call
+    /// never goes above what its back end can do: a pool's size, one for `sequential`.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let results = foreach_parallel!(0..1000, throttle = 2, |n| n);
+    /// let throttle = results.throttle();
+    /// assert_eq!(throttle.get(), 2);
+    /// throttle.set(8);
+    /// assert_eq!(results.count(), 1000);
+    /// ```
+    #[must_use]
+    pub fn throttle(&self) -> CallThrottle {
+        CallThrottle {
+            call: match &self.source {
+                Source::Live(live) => Some(Arc::clone(&live.call)),
+                Source::Finished(_) => None,
+            },
+        }
+    }
+
     pub(crate) fn site(&self) -> &CallSite {
         &self.site
     }
@@ -416,11 +440,46 @@ impl<R> fmt::Debug for Results<R> {
         match &self.source {
             Source::Live(live) => out
                 .field("call", &self.site.to_string())
-                .field("throttle", &live.call.throttle)
+                .field("throttle", &live.call.throttle())
                 .field("consumed", &live.consumed),
             Source::Finished(left) => out.field("left", &left.len()),
         };
         out.finish_non_exhaustive()
+    }
+}
+
+/// The throttle of a call that runs: see [`Results::throttle`].
+#[derive(Clone)]
+pub struct CallThrottle {
+    call: Option<Arc<Call>>,
+}
+
+impl CallThrottle {
+    /// The most items that run at once; 0 when the call had ended before it was asked for its throttle.
+    #[must_use]
+    pub fn get(&self) -> usize {
+        self.call.as_ref().map_or(0, |call| call.throttle())
+    }
+
+    /// Changes it. Of no effect when the call has ended.
+    ///
+    /// # Panics
+    /// On 0: to end a call, see [`Results::stop`].
+    #[track_caller]
+    pub fn set(&self, throttle: usize) {
+        assert!(
+            throttle > 0,
+            "a throttle of 0 would never run another item; stop the call, or give it at least 1"
+        );
+        if let Some(call) = &self.call {
+            call.set_throttle(throttle);
+        }
+    }
+}
+
+impl fmt::Debug for CallThrottle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CallThrottle").field(&self.get()).finish()
     }
 }
 

@@ -87,7 +87,17 @@ impl Signal {
     }
 
     /// Sleeps until `ready` answers something. `ready` runs without any lock held.
-    pub(crate) fn wait<V>(&self, mut ready: impl FnMut() -> Option<V>) -> V {
+    pub(crate) fn wait<V>(&self, ready: impl FnMut() -> Option<V>) -> V {
+        self.wait_with(ready, || LONGEST)
+    }
+
+    /// Like [`wait`](Self::wait), and looks again after `longest` at the latest: for changes that
+    /// come with time and that nobody tells of.
+    pub(crate) fn wait_with<V>(
+        &self,
+        mut ready: impl FnMut() -> Option<V>,
+        longest: impl Fn() -> Duration,
+    ) -> V {
         let mut limit = DOZE;
         let mut deep = None;
         loop {
@@ -96,7 +106,7 @@ impl Signal {
                 self.withdraw();
                 return value;
             }
-            if self.sleep(limit) {
+            if self.sleep(limit.min(longest())) {
                 deep = None;
                 limit = DOZE;
             } else if deep.is_none() {

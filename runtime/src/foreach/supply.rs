@@ -1,9 +1,13 @@
 //! From the feeder to the workers: a queue that the feeder fills, one for each worker that takes a
 //! batch, and stealing between them, so that an item never waits behind one that takes long.
 
+use std::cmp::Ordering as Order;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::call::Call;
+use super::control::{Slot, Slots};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::deque::{Steal, Stealer, Worker as Deque};
@@ -19,6 +23,20 @@ pub(crate) struct Pool<T> {
     peers: Mutex<Vec<Stealer<Numbered<T>>>>,
     /// `peers.len()`, to be read without the lock.
     count: AtomicUsize,
+    /// Items that are to be tried again.
+    later: Mutex<BinaryHeap<Later<T>>>,
+    /// `later.len()`, to be read without the lock.
+    delayed: AtomicUsize,
+    /// Which try comes next, of items that are not at their first.
+    attempts: Mutex<HashMap<u64, u32>>,
+    /// What the workers run, where there is somebody to look.
+    pub(crate) slots: Slots<T>,
+}
+
+/// An item that waits for its next try.
+struct Later<T> {
+    due: Instant,
+    item: Numbered<T>,
 }
 
 impl<T> Pool<T> {
@@ -29,13 +47,69 @@ impl<T> Pool<T> {
             source: queue.stealer(),
             peers: Mutex::new(Vec::new()),
             count: AtomicUsize::new(0),
+            later: Mutex::new(BinaryHeap::new()),
+            delayed: AtomicUsize::new(0),
+            attempts: Mutex::new(HashMap::new()),
+            slots: Mutex::new(Vec::new()),
         };
         (Arc::new(pool), queue)
     }
 
-    /// How many items are in the feeder's queue. May be a moment out of date.
+    /// How many items there are that no worker has. May be a moment out of date.
     pub(crate) fn waiting(&self) -> usize {
-        self.source.len()
+        self.source.len() + self.delayed.load(Ordering::SeqCst)
+    }
+
+    /// A worker's slot that is of no interest any more.
+    pub(crate) fn forget(&self, slot: &Arc<Slot<T>>) {
+        self.slots.lock().retain(|it| !Arc::ptr_eq(it, slot));
+    }
+
+    /// Keeps an item for its try number `attempt`, after `pause`.
+    pub(crate) fn put_later(&self, item: Numbered<T>, attempt: u32, pause: Duration) {
+        let now = Instant::now();
+        let due = now.checked_add(pause).unwrap_or(now);
+        self.attempts.lock().insert(item.0, attempt);
+        self.later.lock().push(Later { due, item });
+        self.delayed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Which try of an item begins.
+    pub(crate) fn attempt(&self, index: u64) -> u32 {
+        self.attempts.lock().remove(&index).unwrap_or(1)
+    }
+
+    fn has_later(&self) -> bool {
+        self.delayed.load(Ordering::SeqCst) > 0
+    }
+
+    /// How long until the next one is due.
+    fn until_due(&self) -> Duration {
+        if !self.has_later() {
+            return Duration::MAX;
+        }
+        let due = self.later.lock().peek().map(|it| it.due);
+        due.map_or(Duration::MAX, |it| {
+            it.saturating_duration_since(Instant::now())
+        })
+    }
+
+    /// An item whose next try is due.
+    fn take_due(&self) -> Option<Numbered<T>> {
+        self.has_later()
+            .then(|| self.take_later(Some(Instant::now())))?
+    }
+
+    /// The item that is due first, if that is not after `limit`.
+    fn take_later(&self, limit: Option<Instant>) -> Option<Numbered<T>> {
+        let mut later = self.later.lock();
+        let first = later.peek()?;
+        if limit.is_some_and(|limit| first.due > limit) {
+            return None;
+        }
+        let first = later.pop()?;
+        self.delayed.fetch_sub(1, Ordering::SeqCst);
+        Some(first.item)
     }
 }
 
@@ -60,6 +134,11 @@ impl<T> Supply<T> {
         }
     }
 
+    /// The queues that it takes from.
+    pub(crate) fn pool(&self) -> &Arc<Pool<T>> {
+        &self.pool
+    }
+
     /// The next of the items this worker has already.
     pub(crate) fn own(&mut self) -> Option<Numbered<T>> {
         self.own.pop()
@@ -71,25 +150,28 @@ impl<T> Supply<T> {
         if let Some(answer) = self.look(call) {
             return answer;
         }
-        if call.target.is_shared() {
+        if call.target.is_shared() && !self.pool.has_later() {
             return None;
         }
-        call.to_workers.wait(|| self.look(call))
+        let pool = Arc::clone(&self.pool);
+        let until_due = || pool.until_due().max(SHORTEST);
+        call.to_workers.wait_with(|| self.look(call), until_due)
     }
 
     /// Answers an item, or that there will be none, or neither yet.
     fn look(&mut self, call: &Call) -> Option<Option<Numbered<T>>> {
-        if call.stop.is_stopping() {
+        if call.is_closed() {
             return Some(None);
         }
         // Before the look: what was put in before the end is then seen.
         let ended = call.input_ended();
-        let item = self.take(call.batch());
+        let due = self.pool.take_due();
+        let item = due.or_else(|| self.take(call.batch()));
         if item.is_some() && !self.own.is_empty() {
             // A batch is more than one can do at once: a sleeper may help.
             call.to_workers.hint();
         }
-        if item.is_some() || ended {
+        if item.is_some() || (ended && !self.pool.has_later()) {
             Some(item)
         } else {
             None
@@ -122,16 +204,44 @@ impl<T> Supply<T> {
     }
 
     /// Keeps an item that this worker had taken.
-    #[cfg(feature = "process")]
     pub(crate) fn put_back(&mut self, item: Numbered<T>) {
         self.own.push(item);
     }
 
-    /// Any item that is left anywhere, to be ended rather than run.
+    /// Any item that is left anywhere and that nobody has tried.
     pub(crate) fn take_any(&mut self) -> Option<Numbered<T>> {
         self.take(1)
     }
+
+    /// Like [`take_any`](Self::take_any), those included that wait for their next try.
+    pub(crate) fn take_left(&mut self) -> Option<Numbered<T>> {
+        self.take_any().or_else(|| self.pool.take_later(None))
+    }
 }
+
+/// A pause that is shorter than this is over.
+const SHORTEST: Duration = Duration::from_micros(50);
+
+// The one that is due first is the greatest.
+impl<T> Ord for Later<T> {
+    fn cmp(&self, other: &Self) -> Order {
+        (other.due, other.item.0).cmp(&(self.due, self.item.0))
+    }
+}
+
+impl<T> PartialOrd for Later<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Later<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Order::Equal
+    }
+}
+
+impl<T> Eq for Later<T> {}
 
 fn retry<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
     loop {

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::call::Call;
+use super::control::Permit;
+use super::exit::Exit;
 use super::item::{ItemContext, Stopped};
 use super::lane::{Event, Lane};
 use super::supply::{Numbered, Supply};
 use crate::context;
 use crate::error::{Cause, ItemError, PanicPayload, drop_caught};
+use crate::judge::Judgement;
 
 /// Takes items and runs the body on them: what the macro's worker closure is given.
 ///
@@ -20,20 +23,26 @@ use crate::error::{Cause, ItemError, PanicPayload, drop_caught};
 pub struct Worker<T, R> {
     call: Arc<Call>,
     supply: Supply<T>,
-    lane: Lane<R>,
+    exit: Exit<T, R>,
     /// The first item, in hand before the worker closure is entered.
     first: Option<Numbered<T>>,
     has_run: bool,
+    /// A place among all calls that share the throttle.
+    permit: Option<Permit>,
+    /// The throttle was lowered, and this worker was one too many.
+    is_surplus: bool,
 }
 
 impl<T, R> Worker<T, R> {
     pub(crate) fn new(supply: Supply<T>, lane: Lane<R>) -> Self {
         Self {
             call: Arc::clone(lane.call()),
+            exit: Exit::new(lane, Arc::clone(supply.pool())),
             supply,
-            lane,
             first: None,
             has_run: false,
+            permit: None,
+            is_surplus: false,
         }
     }
 
@@ -46,26 +55,53 @@ impl<T, R> Worker<T, R> {
 
     /// Runs `body` on every item this worker gets: one value an item.
     pub fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
-        self.each(|lane, index, item| lane.put(Event::Value(index, body(item))));
+        self.each(|exit, index, item| exit.value(index, body(item)));
+    }
+
+    /// Like [`run`](Self::run); `judge` says what each value means.
+    pub fn run_judged<F, J>(&mut self, mut body: F, judge: J)
+    where
+        F: FnMut(T) -> R,
+        J: Fn(&R) -> Judgement,
+    {
+        self.each(|exit, index, item| {
+            let value = body(item);
+            let judgement = judge(&value);
+            exit.judged(index, value, judgement);
+        });
+    }
+
+    /// From here on an item is copied before it runs, for another try.
+    pub fn copying(&mut self)
+    where
+        T: Copied,
+    {
+        self.exit.set_copy(T::copied);
     }
 
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
-        self.each(|lane, index, item| {
-            body(item, &ItemContext::new(lane, index));
-            lane.put(Event::Ended(index));
+        self.each(|exit, index, item| {
+            body(
+                item,
+                &ItemContext::new(&exit.lane, index, exit.has_limits()),
+            );
+            exit.ended(index);
         });
     }
 
-    fn each(&mut self, mut one: impl FnMut(&Lane<R>, u64, T)) {
+    fn each(&mut self, mut one: impl FnMut(&Exit<T, R>, u64, T)) {
         self.has_run = true;
         while let Some(first) = self.next() {
             let start = Instant::now();
-            let count = self.batch(first, &mut one);
+            let count = match self.exit.has_limits() {
+                false => self.batch(first, &mut one),
+                true => self.single(first, &mut one),
+            };
             self.call.pace.record(start.elapsed(), count);
-            self.lane.flush();
+            self.exit.lane.flush();
         }
-        if self.call.stop.is_stopping() {
+        if self.call.is_closed() {
             self.give_up_rest();
         }
     }
@@ -78,6 +114,11 @@ impl<T, R> Worker<T, R> {
             return false;
         };
         take(first);
+        let control = self.call.control.as_ref();
+        let most = match control.is_some_and(|it| it.starts_one_by_one()) {
+            true => 1,
+            false => most,
+        };
         for _ in 1..most {
             let Some(item) = self.supply.take_any() else {
                 break;
@@ -101,16 +142,50 @@ impl<T, R> Worker<T, R> {
     }
 
     #[cfg(feature = "process")]
-    pub(crate) fn lane(&self) -> &Lane<R> {
-        &self.lane
+    pub(crate) fn exit(&self) -> &Exit<T, R> {
+        &self.exit
     }
 
     fn next(&mut self) -> Option<Numbered<T>> {
-        if self.first.is_some() && !self.call.stop.is_stopping() {
+        self.permit = None;
+        if self.exit.is_abandoned() || self.is_surplus {
+            return None;
+        }
+        if self.call.leaves_crowd() {
+            self.is_surplus = true;
+            return None;
+        }
+        let next = self.take()?;
+        if self.call.control.is_some() && !self.may_start() {
+            self.supply.put_back(next);
+            return None;
+        }
+        Some(next)
+    }
+
+    /// Waits until the limits that items have together let one start; false if the call ends first.
+    fn may_start(&mut self) -> bool {
+        let call = &self.call;
+        let Some(control) = &call.control else {
+            return true;
+        };
+        if let Some(gate) = control.gate()
+            && !call.holds(gate)
+        {
+            self.permit = gate.pass(|| call.is_closed());
+            if self.permit.is_none() {
+                return false;
+            }
+        }
+        control.keep_rate(|| call.is_closed())
+    }
+
+    fn take(&mut self) -> Option<Numbered<T>> {
+        if self.first.is_some() && !self.call.is_closed() {
             return self.first.take();
         }
         // A consumer that lends its thread wants to see what has come of it.
-        if context::is_consumer() && !self.call.stop.is_stopping() {
+        if context::is_consumer() && !self.call.is_closed() {
             return None;
         }
         self.supply.wait(&self.call)
@@ -118,9 +193,9 @@ impl<T, R> Worker<T, R> {
 
     /// Runs `first` and the rest of this worker's own items; answers how many. A panic is caught
     /// around many items rather than around each: it costs nothing until there is one.
-    fn batch(&mut self, first: Numbered<T>, one: &mut impl FnMut(&Lane<R>, u64, T)) -> u64 {
+    fn batch(&mut self, first: Numbered<T>, one: &mut impl FnMut(&Exit<T, R>, u64, T)) -> u64 {
         let Self {
-            call, supply, lane, ..
+            call, supply, exit, ..
         } = self;
         let mut next = Some(first);
         let mut count = 0;
@@ -130,35 +205,52 @@ impl<T, R> Worker<T, R> {
                 while let Some((index, item)) = next.take() {
                     current = index;
                     count += 1;
-                    one(lane, index, item);
-                    if !call.stop.is_stopping() {
+                    one(exit, index, item);
+                    if !call.is_closed() {
                         next = supply.own();
                     }
                 }
             }));
             if let Err(payload) = caught {
-                lane.put(Event::Failed(current, body_error(call, current, payload)));
-                next = supply.own().filter(|_| !call.stop.is_stopping());
+                exit.failed(current, body_cause(call, payload));
+                next = supply.own().filter(|_| !call.is_closed());
             }
         }
         count
     }
 
+    /// Runs one item of a call with limits; answers how many that is.
+    fn single(
+        &mut self,
+        (index, item): Numbered<T>,
+        one: &mut impl FnMut(&Exit<T, R>, u64, T),
+    ) -> u64 {
+        let exit = &self.exit;
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let _entered = exit.begin(index, &item);
+            one(exit, index, item);
+        }));
+        if let Err(payload) = caught {
+            exit.failed(index, body_cause(&self.call, payload));
+        }
+        1
+    }
+
     /// Ends the items that were taken from the input and will not run.
     fn give_up_rest(&mut self) {
-        while let Some((index, item)) = self.first.take().or_else(|| self.supply.take_any()) {
+        while let Some((index, item)) = self.first.take().or_else(|| self.supply.take_left()) {
             let cause = match drop_caught(item) {
-                Ok(()) => Cause::Stopped,
+                Ok(()) => self.call.end_came_first(false),
                 Err(payload) => Cause::DropPanicked(payload),
             };
             let error = ItemError::new(Some(index), cause, self.call.site.clone());
-            self.lane.put(Event::Failed(index, error));
+            self.exit.lane.put(Event::Failed(index, error));
         }
-        self.lane.flush_now();
+        self.exit.lane.flush_now();
     }
 
     /// After the worker closure is done, by return or by panic: whatever it left is ended here.
-    pub(crate) fn retire(mut self, ended: Result<(), Box<dyn Any + Send>>) {
+    pub(crate) fn retire(mut self, ended: Result<(), Box<dyn Any + Send>>) -> Retired {
         if let Err(payload) = ended {
             let payload = PanicPayload::new(payload);
             let cause = if self.has_run {
@@ -168,19 +260,52 @@ impl<T, R> Worker<T, R> {
             };
             self.call.fail(None, cause);
         }
-        if self.call.stop.is_stopping() {
+        if self.call.is_closed() {
             self.give_up_rest();
+        }
+        match (self.exit.is_abandoned(), self.is_surplus) {
+            (true, _) => Retired::Abandoned,
+            (false, true) => Retired::Surplus,
+            (false, false) => Retired::WithPlace,
         }
     }
 }
 
-fn body_error(call: &Call, index: u64, payload: Box<dyn Any + Send>) -> ItemError {
-    let cause = if payload.is::<Stopped>() {
-        Cause::Stopped
+/// How a worker has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retired {
+    /// It had its place to the end.
+    WithPlace,
+    /// It has given its place back.
+    Surplus,
+    /// Its place was taken away, with its item.
+    Abandoned,
+}
+
+fn body_cause(call: &Call, payload: Box<dyn Any + Send>) -> Cause {
+    if payload.is::<Stopped>() {
+        call.end_came_first(true)
     } else {
         Cause::Panicked(PanicPayload::new(payload))
-    };
-    ItemError::new(Some(index), cause, call.site.clone())
+    }
+}
+
+/// An item that can be tried again.
+#[diagnostic::on_unimplemented(
+    message = "an item of type `{Self}` cannot be tried again, because it is not `Clone`",
+    label = "another try needs a copy of the item",
+    note = "derive `Clone` for it, or make the items something that can be copied, such as a path or an `Arc`"
+)]
+pub trait Copied {
+    /// A copy.
+    #[must_use]
+    fn copied(&self) -> Self;
+}
+
+impl<T: Clone> Copied for T {
+    fn copied(&self) -> Self {
+        self.clone()
+    }
 }
 
 impl<T, R> fmt::Debug for Worker<T, R> {

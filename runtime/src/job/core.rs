@@ -191,6 +191,8 @@ impl Core {
     /// The surroundings of the code that runs for this job.
     pub(super) fn context(self: &Arc<Self>) -> Context {
         Context {
+            attempt: 0,
+            places: None,
             stop: Some(self.stop.clone()),
             job: Some(Arc::new(Current(Arc::clone(self)))),
             call: 0,

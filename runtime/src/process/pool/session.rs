@@ -15,6 +15,7 @@ use super::super::link::{Link, Start, unread};
 use super::super::wire::{FrameError, Kind, Label, SendError, to_bytes};
 use super::shared::{Place, Pool};
 use super::there::Told;
+use crate::judge::Judgement;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 
@@ -56,8 +57,8 @@ pub(crate) struct Item<T> {
 /// What comes of an item.
 #[derive(Debug)]
 pub(crate) enum Outcome<T, R> {
-    /// Its value, and its end.
-    Value(u64, R),
+    /// Its value, and its end. The item comes back, to be tried again perhaps.
+    Value(Item<T>, R, Judgement),
     /// One of its outputs.
     Output(u64, R),
     /// Its end, without (another) value.
@@ -382,8 +383,7 @@ fn receive<T, R: DeserializeOwned>(
         let Ok((index, told)) = frame.part::<(u64, Told)>() else {
             return Done::Failed(strange);
         };
-        let is_first = items.front().is_some_and(|it| it.index == index);
-        if !is_first {
+        if items.front().is_none_or(|it| it.index != index) {
             return Done::Failed(strange);
         }
         if let Told::Output = told {
@@ -396,20 +396,20 @@ fn receive<T, R: DeserializeOwned>(
             }
             continue;
         }
-        let item = items.pop_front();
+        let Some(item) = items.pop_front() else {
+            return Done::Failed(strange);
+        };
         left -= 1;
         since = Instant::now();
-        let failed = |failure| item.map(|item| Outcome::Failed(item, failure));
-        let outcome = match told {
-            Told::Value => match frame.value::<R>() {
-                Ok(value) => Some(Outcome::Value(index, value)),
-                Err(error) => failed(unread::<R>(What::Output, &error)),
+        out(match told {
+            Told::Value | Told::Bad | Told::Again => match frame.value::<R>() {
+                Ok(value) => Outcome::Value(item, value, told.judgement()),
+                Err(error) => Outcome::Failed(item, unread::<R>(What::Output, &error)),
             },
-            Told::Panicked(panicked) => failed(Failure::Panicked(panicked)),
-            Told::Codec(report) => failed(Failure::There(report)),
-            Told::Ended | Told::Output => Some(Outcome::Ended(index)),
-        };
-        outcome.into_iter().for_each(&mut *out);
+            Told::Panicked(panicked) => Outcome::Failed(item, Failure::Panicked(panicked)),
+            Told::Codec(report) => Outcome::Failed(item, Failure::There(report)),
+            Told::Ended | Told::Output => Outcome::Ended(index),
+        });
     }
     Done::All
 }

@@ -67,7 +67,7 @@ where
                         assert!(before.is_none(), "item {index} has ended twice");
                     };
                     let mut out = |outcome| match outcome {
-                        Outcome::Value(index, value) => put(index, Ok(value)),
+                        Outcome::Value(item, value, _) => put(item.index, Ok(value)),
                         Outcome::Failed(item, failure) => {
                             let Item { index, attempt, .. } = item;
                             put(index, Err((attempt, failure)));
@@ -585,7 +585,7 @@ fn a_stop_ends_the_item_that_runs_and_gives_the_rest_back() {
         });
         let mut ends = vec![];
         let end = session.batch(&mut items, 5, None, &mut |outcome| match outcome {
-            Outcome::Value(index, _) => ends.push((index, true)),
+            Outcome::Value(item, ..) => ends.push((item.index, true)),
             Outcome::Failed(item, failure) => {
                 assert!(
                     matches!(failure, Failure::Panicked(_) | Failure::Stopped),

@@ -1,6 +1,5 @@
 //! In the worker: the body runs on the items that come.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use super::super::entry::{ChildIo, CodecReport, Panicked, Sender, What, catch, f
 use super::super::sys::memory::resident;
 use super::super::wire::{Kind, Label, SendError};
 use crate::context::{self, Context};
+use crate::judge::Judgement;
 use crate::stop::StopToken;
 
 /// When a worker makes room for a fresh one.
@@ -29,12 +29,27 @@ pub(crate) struct Recycle {
 pub(super) enum Told {
     /// A value follows, and the item has ended.
     Value,
+    /// Like `Value`, of an item that has failed.
+    Bad,
+    /// Like `Bad`, and another try may end better.
+    Again,
     /// A value follows.
     Output,
     /// The item has ended without (another) value.
     Ended,
     Panicked(Panicked),
     Codec(CodecReport),
+}
+
+impl Told {
+    /// What the value that follows means.
+    pub(super) fn judgement(&self) -> Judgement {
+        match self {
+            Self::Again => Judgement::Again,
+            Self::Bad => Judgement::Bad,
+            _ => Judgement::Good,
+        }
+    }
 }
 
 /// How often a worker looks how much memory it holds.
@@ -65,15 +80,6 @@ impl Wear {
         let before = self.before.unwrap_or(0);
         resident().is_some_and(|now| now.saturating_sub(before) > growth)
     }
-}
-
-thread_local! {
-    static ATTEMPT: Cell<u32> = const { Cell::new(1) };
-}
-
-/// Which try of its item a body in a worker process is, from 1.
-pub(crate) fn attempt() -> u32 {
-    ATTEMPT.get()
 }
 
 /// Unwinds out of a body that is stopped, or whose output cannot be sent.
@@ -139,6 +145,23 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
         });
     }
 
+    /// Like [`run`](Self::run); `judge` says what each value means.
+    pub(crate) fn run_judged<F, J>(&mut self, mut body: F, judge: J)
+    where
+        F: FnMut(T) -> R,
+        J: Fn(&R) -> Judgement,
+    {
+        self.each(|sender, label, item| {
+            let value = body(item);
+            let told = match judge(&value) {
+                Judgement::Good => Told::Value,
+                Judgement::Bad => Told::Bad,
+                Judgement::Again => Told::Again,
+            };
+            tell_value(sender, label.index, &told, &value);
+        });
+    }
+
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub(crate) fn run_emitting<F: FnMut(T, &ChildItem<R>)>(&mut self, mut body: F) {
         let stop = self.io.stop().clone();
@@ -171,7 +194,7 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
                 if self.io.stop().is_stopping() {
                     return;
                 }
-                ATTEMPT.set(label.attempt);
+                context::set_attempt(label.attempt);
                 let ended = catch(|| match parcel.value::<T>() {
                     Ok(item) => one(&sender, label, item),
                     Err(error) => {

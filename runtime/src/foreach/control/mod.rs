@@ -1,0 +1,305 @@
+//! What a call can ask for beyond running its items: time limits, further tries, an early end.
+//!
+//! A call that asks for none of it has no [`Control`], and pays for none. One that does runs its items
+//! one by one, so that each has a beginning and an end that can be acted on.
+
+mod halt;
+#[cfg(not(feature = "rate"))]
+mod no_rate;
+#[cfg(feature = "rate")]
+mod rate;
+mod retry;
+mod slot;
+mod throttle;
+mod timeout;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use halt::Halt;
+#[cfg(not(feature = "rate"))]
+pub use no_rate::{IntoRate, PerTime};
+#[cfg(feature = "rate")]
+pub use rate::{IntoRate, PerTime, Rate};
+pub use retry::{IntoRetry, Retry};
+pub use throttle::{IntoThrottle, Throttle};
+pub use timeout::{IntoTimeout, Timeout};
+
+pub(crate) use halt::Verdict;
+pub(crate) use slot::{Run, Slot};
+pub(crate) use throttle::{Gate, Kind, Permit};
+
+use halt::Tally;
+use throttle::Climb;
+use timeout::Clock;
+
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
+
+/// How long a call waits at its end for a body that has been given up and does not return.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What the options of a call say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Option<Timeout>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) halt: Option<Halt>,
+    /// Places that are shared with other calls.
+    pub(crate) gate: Option<Arc<Gate>>,
+    /// The throttle is looked for, and this is the most that it can be.
+    pub(crate) auto: Option<usize>,
+    #[cfg(feature = "rate")]
+    pub(crate) rate: Option<Rate>,
+}
+
+impl Settings {
+    fn is_empty(&self) -> bool {
+        #[cfg(feature = "rate")]
+        if self.rate.is_some() {
+            return false;
+        }
+        let limits = self.timeout.is_none() && self.deadline.is_none() && self.halt.is_none();
+        limits && self.retry.is_none() && self.gate.is_none() && self.auto.is_none()
+    }
+}
+
+/// The state of all that for one call.
+#[derive(Debug)]
+pub(crate) struct Control {
+    clock: Option<Clock>,
+    deadline: Option<Deadline>,
+    retry: Option<Retry>,
+    tally: Option<Tally>,
+    gate: Option<Arc<Gate>>,
+    climb: Option<Mutex<Climb>>,
+    #[cfg(feature = "rate")]
+    rate: Option<Rate>,
+    /// Items that have ended for good.
+    ended: AtomicU64,
+    /// Threads whose item has been given up and that have not come back from it.
+    abandoned: AtomicUsize,
+    /// When the last of them was left.
+    abandoned_at: Mutex<Option<Instant>>,
+    supervisor: Supervisor,
+}
+
+#[derive(Debug)]
+struct Deadline {
+    limit: Duration,
+    at: Option<Instant>,
+    has_passed: AtomicBool,
+}
+
+/// Where the thread sleeps that watches over time.
+#[derive(Debug, Default)]
+struct Supervisor {
+    /// Set when there is nothing left to watch.
+    dismissed: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Control {
+    /// `None` if nothing is asked for. `total`: how many items there are, if that is known.
+    #[track_caller]
+    pub(crate) fn new(settings: &Settings, total: Option<u64>) -> Option<Box<Self>> {
+        if settings.is_empty() {
+            return None;
+        }
+        let deadline = |limit| Deadline {
+            limit,
+            at: Instant::now().checked_add(limit),
+            has_passed: AtomicBool::new(false),
+        };
+        Some(Box::new(Self {
+            clock: settings.timeout.map(Clock::new),
+            deadline: settings.deadline.map(deadline),
+            retry: settings.retry,
+            tally: settings.halt.map(|rule| Tally::new(rule, total)),
+            gate: settings.gate.clone(),
+            climb: settings.auto.map(|most| Mutex::new(Climb::new(most))),
+            #[cfg(feature = "rate")]
+            rate: settings.rate.clone(),
+            ended: AtomicU64::new(0),
+            abandoned: AtomicUsize::new(0),
+            abandoned_at: Mutex::new(None),
+            supervisor: Supervisor::default(),
+        }))
+    }
+
+    /// Whether a thread has to watch over the time. `is_here`: bodies run in this process.
+    pub(crate) fn needs_supervisor(&self, is_here: bool) -> bool {
+        self.deadline.is_some() || self.climb.is_some() || (is_here && self.clock.is_some())
+    }
+
+    /// How long an item may take now.
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        self.clock.as_ref()?.limit()
+    }
+
+    /// Whether items can be told to stop one by one.
+    pub(crate) fn needs_tokens(&self) -> bool {
+        self.clock.is_some()
+    }
+
+    pub(crate) fn retry(&self) -> Option<&Retry> {
+        self.retry.as_ref()
+    }
+
+    /// Takes in that an item has ended for good; answers what that means for the call.
+    pub(crate) fn ended(&self, good: bool, time: Option<Duration>) -> Verdict {
+        if let (true, Some(clock), Some(time)) = (good, &self.clock, time) {
+            clock.record(time);
+        }
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        let tally = self.tally.as_ref();
+        tally.map_or(Verdict::GoOn, |tally| tally.count(good))
+    }
+
+    /// The limit that the call has run into, if it has.
+    pub(crate) fn passed_deadline(&self) -> Option<Duration> {
+        let deadline = self.deadline.as_ref()?;
+        let has_passed = deadline.has_passed.load(Ordering::SeqCst);
+        has_passed.then_some(deadline.limit)
+    }
+
+    /// Whether the deadline passes now; true once.
+    pub(crate) fn passes_deadline(&self, now: Instant) -> bool {
+        self.deadline.as_ref().is_some_and(|deadline| {
+            deadline.at.is_some_and(|at| at <= now)
+                && !deadline.has_passed.swap(true, Ordering::SeqCst)
+        })
+    }
+
+    /// When to look next, the oldest running item having begun at `oldest`.
+    pub(crate) fn next_look(&self, now: Instant, oldest: Option<Instant>) -> Option<Instant> {
+        /// How often a limit is looked at that may become less meanwhile.
+        const MOVING: Duration = Duration::from_millis(20);
+        let deadline = self.deadline.as_ref().and_then(|it| it.at);
+        let deadline = deadline.filter(|_| self.passed_deadline().is_none());
+        let item = self.clock.as_ref().and_then(|clock| {
+            // An item that begins after this look has the whole of its time before it.
+            let due = clock
+                .limit()
+                .and_then(|limit| oldest.unwrap_or(now).checked_add(limit));
+            match clock.is_moving() {
+                true => due.into_iter().chain(now.checked_add(MOVING)).min(),
+                false => due,
+            }
+        });
+        let climb = self
+            .climb
+            .as_ref()
+            .and_then(|_| now.checked_add(Climb::STEP));
+        deadline.into_iter().chain(item).chain(climb).min()
+    }
+
+    /// The throttle to begin with, if it is looked for.
+    pub(crate) fn first_throttle(&self) -> Option<usize> {
+        Some(self.climb.as_ref()?.lock().number())
+    }
+
+    /// The throttle to go on with, if it is looked for.
+    pub(crate) fn next_throttle(&self, now: Instant) -> Option<usize> {
+        let climb = self.climb.as_ref()?;
+        let ended = self.ended.load(Ordering::Relaxed);
+        Some(climb.lock().look(ended, now))
+    }
+
+    /// Whether an item may have to wait although it has a worker.
+    #[cfg(feature = "process")]
+    pub(crate) fn starts_one_by_one(&self) -> bool {
+        #[cfg(feature = "rate")]
+        if self.rate.is_some() {
+            return true;
+        }
+        self.gate.is_some()
+    }
+
+    /// The places that the items share with those of other calls.
+    pub(crate) fn gate(&self) -> Option<&Arc<Gate>> {
+        self.gate.as_ref()
+    }
+
+    /// Waits until an item may start; false once `is_over`.
+    #[cfg(feature = "rate")]
+    pub(crate) fn keep_rate(&self, is_over: impl Fn() -> bool) -> bool {
+        /// Nobody wakes those who wait here.
+        const LOOK: Duration = Duration::from_millis(20);
+        let Some(rate) = &self.rate else {
+            return true;
+        };
+        loop {
+            let wait = rate.ask();
+            if wait.is_zero() {
+                return true;
+            }
+            let until = Instant::now() + wait;
+            loop {
+                if is_over() {
+                    return false;
+                }
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                std::thread::sleep(left.min(LOOK));
+            }
+        }
+    }
+
+    #[cfg(not(feature = "rate"))]
+    #[expect(clippy::unused_self, reason = "the feature `rate` has one that does")]
+    pub(crate) fn keep_rate(&self, _: impl Fn() -> bool) -> bool {
+        true
+    }
+
+    /// A thread has been left alone with an item that takes too long.
+    pub(crate) fn abandon(&self) {
+        *self.abandoned_at.lock() = Some(Instant::now());
+        self.abandoned.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Such a thread has come back. Before it leaves the crew.
+    pub(crate) fn come_back(&self) {
+        self.abandoned.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Whether those that were left alone have had their time to come back.
+    pub(crate) fn grace_is_over(&self) -> bool {
+        let at = *self.abandoned_at.lock();
+        at.is_some_and(|at| at.elapsed() > GRACE)
+    }
+
+    /// Lets the supervisor go.
+    pub(crate) fn dismiss_supervisor(&self) {
+        *self.supervisor.dismissed.lock() = true;
+        self.supervisor.woken.notify_all();
+    }
+
+    /// Sleeps until `at`; false when there is nothing left to watch.
+    pub(crate) fn watch_until(&self, at: Option<Instant>) -> bool {
+        let mut dismissed = self.supervisor.dismissed.lock();
+        loop {
+            if *dismissed {
+                return false;
+            }
+            let left = match at {
+                Some(at) => at.saturating_duration_since(Instant::now()),
+                None => Duration::from_secs(3600),
+            };
+            if left.is_zero() {
+                return true;
+            }
+            dismissed = self.supervisor.woken.wait_timeout(dismissed, left).0;
+        }
+    }
+}
+
+/// Slots of all workers of a call.
+pub(crate) type Slots<T> = Mutex<Vec<Arc<Slot<T>>>>;
