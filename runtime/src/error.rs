@@ -211,6 +211,11 @@ impl ItemError {
         self.inner.call.name.as_deref()
     }
 
+    /// What happened, without saying to which item.
+    pub(crate) fn what(&self) -> impl fmt::Display {
+        What(self)
+    }
+
     /// Whether the item was only stopped, rather than failed.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -242,13 +247,27 @@ impl fmt::Display for ItemError {
         let Inner {
             index,
             attempt,
-            cause,
             call,
+            ..
         } = &*self.inner;
         match index {
             Some(index) => write!(f, "item {index} of {call} ")?,
             None => write!(f, "{call} ")?,
         }
+        write!(f, "{}", self.what())?;
+        match attempt {
+            1 => Ok(()),
+            _ => write!(f, " (try {attempt})"),
+        }
+    }
+}
+
+/// The text of an error, from its verb on.
+struct What<'a>(&'a ItemError);
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { index, cause, .. } = &*self.0.inner;
         match cause {
             Cause::Panicked(payload) => write!(f, "panicked: {}", payload.message()),
             Cause::Stopped => write!(f, "was stopped before it finished"),
@@ -286,10 +305,6 @@ impl fmt::Display for ItemError {
                     "has no thread to run on: {error}; lower the throttle or raise the limit"
                 )
             }
-        }?;
-        match attempt {
-            1 => Ok(()),
-            _ => write!(f, " (try {attempt})"),
         }
     }
 }

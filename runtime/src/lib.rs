@@ -62,8 +62,8 @@ mod threads;
 
 pub use error::{Cause, ItemError, PanicPayload};
 pub use foreach::{
-    CallThrottle, DEFAULT_THROTTLE, Halt, ItemContext, Outcomes, Results, Retry, Throttle, Timeout,
-    attempt,
+    CallThrottle, DEFAULT_THROTTLE, Group, Halt, ItemContext, Outcomes, Report, Results, Retry,
+    Throttle, Timeout, attempt,
 };
 #[cfg(feature = "rate")]
 pub use foreach::{PerTime, Rate};

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::control::{Control, Gate, Verdict};
+use super::control::{Control, Gate, Subject, Verdict};
 use super::executor::{Desk, Target};
 use super::options::Options;
 use super::pace::Pace;
+use super::report::Slowest;
 use super::signal::Signal;
 use crate::context::{self, Context};
 use crate::error::{CallSite, Cause, ItemError, PanicPayload};
@@ -39,6 +40,8 @@ pub(crate) struct Call {
     buffer: Option<usize>,
     pub(crate) stop: StopToken,
     pub(crate) pace: Pace,
+    pub(crate) slowest: Arc<Slowest>,
+    pub(crate) started: Instant,
     /// Limits, tries and the like, if any were asked for.
     pub(crate) control: Option<Box<Control>>,
     /// The surroundings of the calling code, for the workers to run in.
@@ -74,7 +77,7 @@ impl Call {
     ) -> Arc<Self> {
         let (least, most) = size_hint;
         let total = most.filter(|most| *most == least).map(|it| it as u64);
-        let control = Control::new(&options.control, total);
+        let mut control = Control::new(&options.control, total);
         let first = control.as_ref().and_then(|it| it.first_throttle());
         let context = context::current();
         let gate = options.control.gate.as_ref();
@@ -85,6 +88,15 @@ impl Call {
             (false, Some(first)) => first,
             (false, None) => options.effective_throttle(),
         };
+        if let Some(control) = &mut control {
+            let site = site.clone();
+            let subject = Subject {
+                site,
+                total,
+                throttle,
+            };
+            control.call_observers(&options.control, &subject);
+        }
         let call = Arc::new(Self {
             site,
             throttle: AtomicUsize::new(throttle),
@@ -97,6 +109,8 @@ impl Call {
             buffer: options.buffer,
             stop,
             pace: Pace::new(),
+            slowest: Arc::default(),
+            started: Instant::now(),
             control,
             context,
             consumed: AtomicU64::new(0),
@@ -211,7 +225,7 @@ impl Call {
     /// How many items a worker may take at once. On shared threads one: there may be no other worker
     /// about to take what is behind an item that takes long.
     pub(crate) fn batch(&self) -> usize {
-        if self.control.is_some() || self.target.is_shared() {
+        if self.control.is_some() || self.target.is_shared() || self.slowest.is_wanted() {
             1
         } else {
             self.pace.batch()

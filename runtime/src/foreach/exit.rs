@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::control::{Control, Retry, Run, Slot};
+use super::control::{Control, End, Retry, Run, Slot, Try};
 use super::lane::{Event, Lane};
 use super::supply::Pool;
 use crate::context::{self, Context, Entered, Places};
@@ -81,6 +81,7 @@ impl<T, R> Exit<T, R> {
             token,
             again: None,
         });
+        control.tell_began(Try { index, attempt });
         // From here on: a `clone` that panics is the failure of this item.
         let retry = control.retry().filter(|it| it.after(attempt).is_some());
         if let Some(copy) = retry.and(self.copy) {
@@ -95,6 +96,14 @@ impl<T, R> Exit<T, R> {
             attempt,
             ..context
         }))
+    }
+
+    /// Says that items begin which run elsewhere.
+    #[cfg(feature = "process")]
+    pub(crate) fn tell_began(&self, items: impl Iterator<Item = Try>) {
+        if let Some(control) = self.control() {
+            items.for_each(|it| control.tell_began(it));
+        }
     }
 
     /// The item has a value.
@@ -119,8 +128,16 @@ impl<T, R> Exit<T, R> {
                 Some(last) => run = last,
             }
         }
-        let good = judgement == Judgement::Good;
-        self.settle(Event::Value(index, value), good, Some(run.since.elapsed()));
+        let end = match judgement {
+            Judgement::Good => End::Good,
+            Judgement::Bad | Judgement::Again => End::Bad,
+        };
+        self.settle(
+            run.name(),
+            end,
+            Event::Value(index, value),
+            Some(run.since.elapsed()),
+        );
     }
 
     /// The item, which emits, has come to its end.
@@ -129,7 +146,12 @@ impl<T, R> Exit<T, R> {
             return self.lane.put(Event::Ended(index));
         };
         if let Some(run) = slot.end() {
-            self.settle(Event::Ended(index), true, Some(run.since.elapsed()));
+            self.settle(
+                run.name(),
+                End::Good,
+                Event::Ended(index),
+                Some(run.since.elapsed()),
+            );
         }
     }
 
@@ -153,19 +175,34 @@ impl<T, R> Exit<T, R> {
             false => Some(run),
         };
         if let Some(run) = run {
-            self.end_failed(run.index, run.attempt, cause);
+            self.end_failed(run.name(), cause, Some(run.since.elapsed()));
         }
     }
 
     /// Ends an item that has failed and is not tried again.
-    pub(crate) fn end_failed(&self, index: u64, attempt: u32, cause: Cause) {
-        let counts = !matches!(cause, Cause::Stopped);
+    pub(crate) fn end_failed(&self, item: Try, cause: Cause, time: Option<Duration>) {
+        let Try { index, attempt } = item;
         let error = ItemError::new(Some(index), cause, self.call().site.clone());
-        let event = Event::Failed(index, error.with_attempt(attempt));
-        match counts {
-            true => self.settle(event, false, None),
-            false => self.lane.put(event),
+        let error = error.with_attempt(attempt);
+        let Some(control) = self.control() else {
+            return self.lane.put(Event::Failed(index, error));
+        };
+        control.tell_ended(item, End::Failed(&error), time);
+        let counts = !error.is_stopped();
+        self.lane.put(Event::Failed(index, error));
+        if counts {
+            self.call().follow(control.ended(false, time));
         }
+    }
+
+    /// Ends an item that never began.
+    pub(crate) fn end_not_run(&self, index: u64, cause: Cause) {
+        if let Some(control) = self.control() {
+            let attempt = self.attempt(index);
+            control.tell_ended(Try { index, attempt }, End::NotRun, None);
+        }
+        let error = ItemError::new(Some(index), cause, self.call().site.clone());
+        self.lane.put(Event::Failed(index, error));
     }
 
     /// Puts an item aside for its next try. Gives it back if that was the last.
@@ -174,7 +211,7 @@ impl<T, R> Exit<T, R> {
         let (Some(pause), Some(item)) = (pause, run.again.take()) else {
             return Some(run);
         };
-        self.keep_for_later(run.index, item, run.attempt + 1, pause);
+        self.keep_for_later(run.name(), item, pause, Some(run.since.elapsed()));
         None
     }
 
@@ -184,19 +221,32 @@ impl<T, R> Exit<T, R> {
         retry?.after(attempt)
     }
 
-    /// Puts an item aside for try number `attempt`.
-    pub(crate) fn keep_for_later(&self, index: u64, item: T, attempt: u32, pause: Duration) {
-        self.pool.put_later((index, item), attempt, pause);
+    /// Puts an item aside that has ended its try, for the next one.
+    pub(crate) fn keep_for_later(
+        &self,
+        ended: Try,
+        item: T,
+        pause: Duration,
+        time: Option<Duration>,
+    ) {
+        if let Some(control) = self.control() {
+            control.tell_ended(ended, End::Again, time);
+        }
+        let Try { index, attempt } = ended;
+        self.pool.put_later((index, item), attempt + 1, pause);
         self.call().to_workers.notify();
     }
 
-    /// An item has ended for good: tells the consumer, and does what that means for the call.
-    pub(crate) fn settle(&self, event: Event<R>, good: bool, time: Option<Duration>) {
+    /// An item has ended for good, with or without a value: tells the consumer, and does what that
+    /// means for the call.
+    pub(crate) fn settle(&self, item: Try, end: End<'_>, event: Event<R>, time: Option<Duration>) {
+        let Some(control) = self.control() else {
+            return self.lane.put(event);
+        };
+        control.tell_ended(item, end, time);
         self.lane.put(event);
-        if let Some(control) = self.control() {
-            let verdict = control.ended(good, time);
-            self.call().follow(verdict);
-        }
+        let good = matches!(end, End::Good);
+        self.call().follow(control.ended(good, time));
     }
 
     fn control(&self) -> Option<&Control> {

@@ -24,6 +24,7 @@ mod on_process;
 mod options;
 mod pace;
 mod reorder;
+mod report;
 mod results;
 mod signal;
 mod supply;
@@ -42,6 +43,7 @@ pub use item::{ItemContext, attempt};
 #[cfg(feature = "process")]
 pub use on_process::{ProcessPool, ProcessPoolBuilder, foreach_process};
 pub use options::{DEFAULT_THROTTLE, Options, Place, on_sequential};
+pub use report::{Group, Report};
 pub use results::{CallThrottle, Outcomes, Results};
 pub use worker::{Copied, Worker};
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::control::{End, Try};
 use super::exit::Exit;
 use super::item::{ItemContext, There};
 use super::lane::Event;
@@ -314,7 +315,8 @@ where
             attempt: worker.exit().attempt(index),
             value,
         });
-        let mut items = items.by_ref().collect();
+        let mut items: VecDeque<_> = items.by_ref().collect();
+        worker.exit().tell_began(items.iter().map(name));
         if let Err(failure) = batch(worker, &mut session, &mut items) {
             return give_up(worker, items, failure);
         }
@@ -345,6 +347,9 @@ where
         let mut last = start;
         let end = session.batch(items, count, limit, &mut |outcome| {
             let now = Instant::now();
+            if let Some(index) = outcome.ends() {
+                call.slowest.note(index, now - last);
+            }
             tell(exit, outcome, now - last);
             last = now;
         });
@@ -374,10 +379,14 @@ fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
                 _ => None,
             };
             match pause {
-                Some(pause) => try_again(exit, item, pause),
+                Some(pause) => exit.keep_for_later(name(&item), item.value, pause, Some(time)),
                 None => {
-                    let good = judgement == Judgement::Good;
-                    exit.settle(Event::Value(item.index, value), good, Some(time));
+                    let end = match judgement {
+                        Judgement::Good => End::Good,
+                        Judgement::Bad | Judgement::Again => End::Bad,
+                    };
+                    let event = Event::Value(item.index, value);
+                    exit.settle(name(&item), end, event, Some(time));
                 }
             }
         }
@@ -385,12 +394,14 @@ fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
             // False when the call is being stopped, and nobody wants it any more.
             let _ = exit.lane.emit(index, value);
         }
-        Outcome::Ended(index) => exit.settle(Event::Ended(index), true, Some(time)),
+        Outcome::Ended(item) => {
+            exit.settle(name(&item), End::Good, Event::Ended(item.index), Some(time));
+        }
         Outcome::Failed(item, failure) => {
             let pause = may_pass(&failure).then(|| exit.pause_after(item.attempt));
             match pause.flatten() {
-                Some(pause) => try_again(exit, item, pause),
-                None => exit.end_failed(item.index, item.attempt, cause(exit, failure)),
+                Some(pause) => exit.keep_for_later(name(&item), item.value, pause, Some(time)),
+                None => exit.end_failed(name(&item), cause(exit, failure), Some(time)),
             }
         }
         // A call has no records: those of the job that it is part of, as on threads.
@@ -402,8 +413,11 @@ fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
     }
 }
 
-fn try_again<T, R>(exit: &Exit<T, R>, item: Item<T>, pause: Duration) {
-    exit.keep_for_later(item.index, item.value, item.attempt + 1, pause);
+fn name<T>(item: &Item<T>) -> Try {
+    Try {
+        index: item.index,
+        attempt: item.attempt,
+    }
 }
 
 fn cause<T, R>(exit: &Exit<T, R>, failure: Failure) -> Cause {

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::call::Call;
 use super::lane::{Event, Intake, Outlet};
 use super::reorder::{Reorder, Turn};
+use super::report::Report;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
 use crate::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -41,6 +43,7 @@ pub struct Results<R> {
     source: Source<R>,
     site: CallSite,
     touched: bool,
+    report: Option<Report>,
 }
 
 enum Source<R> {
@@ -83,6 +86,7 @@ impl<R> Results<R> {
             source: Source::Live(Box::new(live)),
             site,
             touched: false,
+            report: None,
         }
     }
 
@@ -96,6 +100,7 @@ impl<R> Results<R> {
             source: Source::Finished(outcomes),
             site: self.site.clone(),
             touched: false,
+            report: None,
         }
     }
 
@@ -190,7 +195,46 @@ impl<R> Results<R> {
         &self.site
     }
 
+    /// What the results come to, from here on: failures by their text, the slowest items, how many
+    /// there were of each. To be read when the results have been.
+    ///
+    /// Ask for it before the first result. From then on items are taken one by one, for
+    /// their times: what each costs is about half a microsecond more.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let mut results = foreach_parallel!(["1", "x", "3"], |text| text.parse::<i32>());
+    /// let report = results.report();
+    /// for result in results {
+    ///     if let Err(error) = result {
+    ///         report.add(&error);
+    ///     }
+    /// }
+    /// assert_eq!((report.succeeded(), report.failed()), (2, 1));
+    /// println!("{report}");
+    /// ```
+    #[must_use]
+    pub fn report(&mut self) -> Report {
+        let report = self.report.get_or_insert_with(|| match &self.source {
+            Source::Live(live) => Report::new(live.call.started, Arc::clone(&live.call.slowest)),
+            Source::Finished(_) => Report::new(Instant::now(), Arc::default()),
+        });
+        report.clone()
+    }
+
     pub(crate) fn next_outcome(&mut self) -> Option<Result<R, ItemError>> {
+        let outcome = self.next_unreported();
+        if let Some(report) = &self.report {
+            match &outcome {
+                Some(outcome) => report.note(outcome.as_ref().map(drop)),
+                None => report.close(),
+            }
+        }
+        outcome
+    }
+
+    fn next_unreported(&mut self) -> Option<Result<R, ItemError>> {
         self.touched = true;
         loop {
             match &mut self.source {
@@ -198,6 +242,9 @@ impl<R> Results<R> {
                 Source::Live(live) => {
                     if let Some(outcome) = live.next() {
                         return Some(outcome);
+                    }
+                    if let Some(control) = &live.call.control {
+                        control.tell_over();
                     }
                     self.source =
                         Source::Finished(live.call.take_failures().into_iter().map(Err).collect());
@@ -235,6 +282,9 @@ impl<R> Results<R> {
         if let Source::Live(live) = &mut self.source {
             live.call.stop.stop();
             live.call.wait_until_over();
+            if let Some(control) = &live.call.control {
+                control.tell_over();
+            }
             // One by one: a destructor that panics must not keep the others from running.
             while let Some(event) = live.intake.poll_all() {
                 drop_quietly(event);

@@ -10,10 +10,10 @@ use super::call::Call;
 use super::control::Permit;
 use super::exit::Exit;
 use super::item::{ItemContext, Stopped};
-use super::lane::{Event, Lane};
+use super::lane::Lane;
 use super::supply::{Numbered, Supply};
 use crate::context;
-use crate::error::{Cause, ItemError, PanicPayload, drop_caught};
+use crate::error::{Cause, PanicPayload, drop_caught};
 use crate::judge::Judgement;
 
 /// Takes items and runs the body on them: what the macro's worker closure is given.
@@ -94,11 +94,16 @@ impl<T, R> Worker<T, R> {
         self.has_run = true;
         while let Some(first) = self.next() {
             let start = Instant::now();
+            let index = first.0;
             let count = match self.exit.has_limits() {
                 false => self.batch(first, &mut one),
                 true => self.single(first, &mut one),
             };
-            self.call.pace.record(start.elapsed(), count);
+            let time = start.elapsed();
+            self.call.pace.record(time, count);
+            if count == 1 && self.call.slowest.is_wanted() {
+                self.call.slowest.note(index, time);
+            }
             self.exit.lane.flush();
         }
         if self.call.is_closed() {
@@ -243,8 +248,7 @@ impl<T, R> Worker<T, R> {
                 Ok(()) => self.call.end_came_first(false),
                 Err(payload) => Cause::DropPanicked(payload),
             };
-            let error = ItemError::new(Some(index), cause, self.call.site.clone());
-            self.exit.lane.put(Event::Failed(index, error));
+            self.exit.end_not_run(index, cause);
         }
         self.exit.lane.flush_now();
     }

@@ -6,6 +6,7 @@
 mod halt;
 #[cfg(not(feature = "rate"))]
 mod no_rate;
+mod observe;
 #[cfg(feature = "rate")]
 mod rate;
 mod retry;
@@ -13,6 +14,7 @@ mod slot;
 mod throttle;
 mod timeout;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,7 @@ pub use throttle::{IntoThrottle, Throttle};
 pub use timeout::{IntoTimeout, Timeout};
 
 pub(crate) use halt::Verdict;
+pub(crate) use observe::{End, Observer, Subject, Try, Watch};
 pub(crate) use slot::{Run, Slot};
 pub(crate) use throttle::{Gate, Kind, Permit};
 
@@ -40,7 +43,7 @@ use crate::sync::{Condvar, Mutex};
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What the options of a call say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) timeout: Option<Timeout>,
     pub(crate) deadline: Option<Duration>,
@@ -52,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) auto: Option<usize>,
     #[cfg(feature = "rate")]
     pub(crate) rate: Option<Rate>,
+    /// Those who watch.
+    pub(crate) watches: Vec<Watch>,
 }
 
 impl Settings {
@@ -61,7 +66,19 @@ impl Settings {
             return false;
         }
         let limits = self.timeout.is_none() && self.deadline.is_none() && self.halt.is_none();
-        limits && self.retry.is_none() && self.gate.is_none() && self.auto.is_none()
+        let places = self.gate.is_none() && self.auto.is_none();
+        limits && places && self.retry.is_none() && self.watches.is_empty()
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("timeout", &self.timeout)
+            .field("deadline", &self.deadline)
+            .field("retry", &self.retry)
+            .field("halt", &self.halt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,6 +95,8 @@ pub(crate) struct Control {
     rate: Option<Rate>,
     /// Items that have ended for good.
     ended: AtomicU64,
+    observers: Vec<Arc<dyn Observer>>,
+    is_over: AtomicBool,
     /// Threads whose item has been given up and that have not come back from it.
     abandoned: AtomicUsize,
     /// When the last of them was left.
@@ -122,10 +141,35 @@ impl Control {
             #[cfg(feature = "rate")]
             rate: settings.rate.clone(),
             ended: AtomicU64::new(0),
+            observers: Vec::new(),
+            is_over: AtomicBool::new(false),
             abandoned: AtomicUsize::new(0),
             abandoned_at: Mutex::new(None),
             supervisor: Supervisor::default(),
         }))
+    }
+
+    /// Calls those who asked to watch.
+    pub(crate) fn call_observers(&mut self, settings: &Settings, subject: &Subject) {
+        self.observers = settings.watches.iter().map(|it| it(subject)).collect();
+    }
+
+    /// Says that a try begins.
+    pub(crate) fn tell_began(&self, item: Try) {
+        self.observers.iter().for_each(|it| it.began(item));
+    }
+
+    /// Says that a try has ended.
+    pub(crate) fn tell_ended(&self, item: Try, end: End<'_>, time: Option<Duration>) {
+        let observers = self.observers.iter();
+        observers.for_each(|it| it.ended(item, end, time));
+    }
+
+    /// Says that the call is over.
+    pub(crate) fn tell_over(&self) {
+        if !self.is_over.swap(true, Ordering::SeqCst) {
+            self.observers.iter().for_each(|it| it.over());
+        }
     }
 
     /// Whether a thread has to watch over the time. `is_here`: bodies run in this process.

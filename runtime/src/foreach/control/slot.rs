@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Try;
 use crate::stop::StopToken;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,15 @@ pub(crate) struct Run<T> {
     pub(crate) token: Option<StopToken>,
     /// A copy, to be tried again.
     pub(crate) again: Option<T>,
+}
+
+impl<T> Run<T> {
+    pub(crate) fn name(&self) -> Try {
+        Try {
+            index: self.index,
+            attempt: self.attempt,
+        }
+    }
 }
 
 impl<T> Slot<T> {

@@ -130,7 +130,7 @@ impl Throttle {
 fn at_least_one(count: usize) -> usize {
     assert!(
         count > 0,
-        "a throttle of 0 would never run an item; give it at least 1"
+        "`throttle = 0` would never run an item; give it at least 1, or leave it out for 5"
     );
     count
 }

@@ -62,11 +62,21 @@ pub(crate) enum Outcome<T, R> {
     /// One of its outputs.
     Output(u64, R),
     /// Its end, without (another) value.
-    Ended(u64),
+    Ended(Item<T>),
     /// It has failed. The item comes back, to be tried again perhaps.
     Failed(Item<T>, Failure),
     /// A message of the body on whichever item runs.
     Note(Note),
+}
+
+impl<T, R> Outcome<T, R> {
+    /// The item whose end it is.
+    pub(crate) fn ends(&self) -> Option<u64> {
+        match self {
+            Self::Value(item, ..) | Self::Ended(item) | Self::Failed(item, _) => Some(item.index),
+            Self::Output(..) | Self::Note(_) => None,
+        }
+    }
 }
 
 /// One place of a run.
@@ -408,7 +418,7 @@ fn receive<T, R: DeserializeOwned>(
             },
             Told::Panicked(panicked) => Outcome::Failed(item, Failure::Panicked(panicked)),
             Told::Codec(report) => Outcome::Failed(item, Failure::There(report)),
-            Told::Ended | Told::Output => Outcome::Ended(index),
+            Told::Ended | Told::Output => Outcome::Ended(item),
         });
     }
     Done::All

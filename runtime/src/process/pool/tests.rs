@@ -659,7 +659,7 @@ fn emitting_bodies_and_prints_of_items() {
         session
             .batch(&mut items, 3, None, &mut |outcome| match outcome {
                 Outcome::Output(index, value) => told.push((index, Some(value))),
-                Outcome::Ended(index) => told.push((index, None)),
+                Outcome::Ended(item) => told.push((item.index, None)),
                 other => panic!("{other:?}"),
             })
             .unwrap();
