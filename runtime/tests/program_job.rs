@@ -15,7 +15,7 @@ use runspace::__private::{ProgramOptions, program_job};
 use runspace::{
     Exit, Job, JobError, JobErrorKind, JobState, Level, jobs, start_job, start_thread_job,
 };
-use support::{throughout, until};
+use support::{in_own_process, throughout, until};
 
 fn shell(script: &str) -> ProgramOptions {
     ProgramOptions::new("sh").args(["-c", script])
@@ -380,6 +380,10 @@ fn a_program_that_cannot_run_is_named_with_the_reason() {
         );
         says(ProgramOptions::new(""), &["names no program"]);
         says(
+            ProgramOptions::new("echo").args(["a\0b"]),
+            &["echo` was not started", "zero byte"],
+        );
+        says(
             shell("true").current_dir(path("none")),
             &["working directory", "/none`"],
         );
@@ -432,6 +436,142 @@ fn a_job_that_nobody_holds_runs_on_and_leaves_the_table() {
         assert!(jobs().find("gone").is_none());
         until(|| !runs(pid));
     });
+}
+
+#[test]
+fn a_program_ends_with_the_process_that_started_it() {
+    support::within(60, || {
+        let test = "a_program_ends_with_the_process_that_started_it";
+        let parent = in_own_process(test, || {
+            // Deaf to all that can be ignored, and silent: no closed pipe would end it.
+            let deaf = "trap '' TERM HUP INT; echo up; while :; do sleep 0.1; done";
+            let jobs = [shell(deaf), shell("echo up; exec sleep 1000")].map(program_job);
+            for job in &jobs {
+                assert_eq!(job.iter().next().unwrap(), "up");
+                println!("program {}.", job.location().process().unwrap());
+            }
+            let own = rustix::process::getpid();
+            rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
+        });
+        let killed = Instant::now();
+        let pids: Vec<u32> = parent
+            .out
+            .split("program ")
+            .skip(1)
+            .map(|it| it.split_once('.').unwrap().0.parse().unwrap())
+            .collect();
+        assert_eq!(pids.len(), 2, "{parent:?}");
+        until(|| !pids.iter().any(|it| runs(*it)));
+        assert!(killed.elapsed() < Duration::from_secs(2));
+    });
+}
+
+/// What a program prints as a job, and what it prints when the standard library starts it.
+fn both_ways(file: &str, args: &[&str]) -> [Vec<String>; 2] {
+    let options = ProgramOptions::new(file).args(args.iter().copied());
+    let job = program_job(options.env([("RUNSPACE_DEPTH", "1")]));
+    let other = std::process::Command::new(file)
+        .args(args)
+        .env("RUNSPACE_DEPTH", "1")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let expected = String::from_utf8(other.stdout).unwrap();
+    let expected: Vec<String> = expected.lines().map(str::to_owned).collect();
+    assert!(expected.len() > 3, "{expected:?}");
+    [job.iter().collect(), expected]
+}
+
+#[test]
+fn a_program_has_what_it_would_have_from_the_standard_library() {
+    support::within(60, || {
+        let test = "a_program_has_what_it_would_have_from_the_standard_library";
+        let ended = in_own_process(test, || {
+            handle_signals();
+            let script = "env | sort; ls /proc/$$/fd; pwd; umask; ulimit -a; echo $0";
+            let [lines, expected] = both_ways("sh", &["-c", script]);
+            assert_eq!(lines, expected);
+            let status = ["-E", "^(Sig|NoNewPrivs|Cap|Uid|Gid)", "/proc/self/status"];
+            let sets = both_ways("grep", &status);
+            let [lines, expected] = sets.map(|it| {
+                let held = it.iter().filter(|it| !it.starts_with("SigBlk:"));
+                held.map(|it| without_own_signals(it)).collect::<Vec<_>>()
+            });
+            assert_eq!(lines, expected);
+            let ignored = lines.iter().find(|it| it.starts_with("SigIgn:"));
+            assert!(
+                ignored.unwrap().ends_with('1'),
+                "SIGHUP is not ignored: {lines:?}"
+            );
+            // Which signals the thread that starts children holds back is nobody's plan: none.
+            let [lines, _] = both_ways("grep", &status);
+            assert!(
+                lines.contains(&"SigBlk:\t0000000000000000".to_owned()),
+                "{lines:?}"
+            );
+        });
+        ended.well();
+    });
+}
+
+/// Without the two signals that C libraries use among themselves, which not all of them hide.
+fn without_own_signals(line: &str) -> String {
+    match line.split_once(":\t") {
+        Some((name, set)) if name.starts_with("Sig") && set.len() == 16 => {
+            let set = u64::from_str_radix(set, 16).unwrap() & !(0b11 << 31);
+            format!("{name}:\t{set:016x}")
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// SIGHUP ignored, SIGUSR1 handled, SIGUSR2 held back.
+fn handle_signals() {
+    #![allow(unsafe_code)]
+    unsafe extern "C" {
+        fn signal(number: i32, action: usize) -> usize;
+        fn sigprocmask(how: i32, set: *const [u64; 16], before: *mut [u64; 16]) -> i32;
+    }
+    extern "C" fn nothing(_: i32) {}
+    let handler = nothing as extern "C" fn(i32);
+    let mut set = [0_u64; 16];
+    set[0] = 1 << 11;
+    // SAFETY: the handler does nothing; the set is of the size that C libraries on Linux use.
+    unsafe {
+        signal(1, 1);
+        signal(10, handler as usize);
+        sigprocmask(0, &set, std::ptr::null_mut());
+    }
+}
+
+#[test]
+fn a_process_without_standard_streams_starts_programs_that_have_them() {
+    support::within(60, || {
+        let test = "a_process_without_standard_streams_starts_programs_that_have_them";
+        let ended = in_own_process(test, || {
+            let kept = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 10).unwrap();
+            close_standard_streams();
+            for _ in 0..3 {
+                let job = program_job(shell("cat; echo out; echo err >&2; exit 4"));
+                assert_eq!(job.wait(), JobState::Failed);
+                assert_eq!(job.receive(), ["out"]);
+                assert_eq!(warnings(&job), ["err"]);
+            }
+            rustix::io::write(&kept, b"all three\n").unwrap();
+        });
+        assert!(ended.well().out.contains("all three"));
+    });
+}
+
+fn close_standard_streams() {
+    #![allow(unsafe_code)]
+    unsafe extern "C" {
+        fn close(number: i32) -> i32;
+    }
+    for number in 0..3 {
+        // SAFETY: nothing in the process counts on them from here on.
+        unsafe { close(number) };
+    }
 }
 
 #[test]

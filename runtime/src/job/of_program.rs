@@ -33,9 +33,12 @@ use crate::stop::StopToken;
 /// has left running in its process group ends too, and a daemon, which has left the group, goes on but holds
 /// nothing up, even if it keeps stdout open.
 ///
-/// A stop is real: SIGTERM, `grace`, SIGKILL, to the whole group; so are suspend and resume. If this process
-/// ends before the program, the program goes on: unlike a worker it does not know of its
-/// parent, and its next line meets a closed pipe.
+/// A stop is real: SIGTERM, `grace`, SIGKILL, to the whole group; so are suspend and resume.
+///
+/// If this process ends before the program, by SIGKILL even, the system kills the program. It does not kill
+/// what the program has started: of `sh -c "sort | uniq"` the shell goes, and the two others go on
+/// until they read or write a closed pipe. Nor does it kill a program that gains rights as it starts
+/// (set-user-ID, file capabilities), or one that has asked to be let live.
 #[track_caller]
 pub fn program_job(options: ProgramOptions) -> Job<String> {
     let source = Location::caller();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Failure;
-use super::child::{Child, Handle, Lines, NoLines, Patience, Spec, Supervisor, supervisor};
+use super::child::{Born, Child, Handle, Lines, NoLines, Patience, Spec, Supervisor, supervisor};
 use super::entry::{
     Body, CodecReport, Greeting, Opening, Refusal, Setup, What, depth, marker, serve_if_worker,
 };
@@ -87,7 +87,8 @@ fn worker() -> Result<Spec, Failure> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     Ok(Spec {
-        command,
+        // The command holds the child's end of the channel, and goes with the closure.
+        start: Box::new(move || Ok(Born::new(command.spawn()?))),
         channel: Some(channel),
         lines: Arc::new(NoLines),
     })

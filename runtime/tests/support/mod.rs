@@ -72,3 +72,63 @@ pub fn with_few_threads(name: &str, secs: u64, body: impl FnOnce() + Send + 'sta
         .unwrap();
     assert!(status.success());
 }
+
+/// What became of a test that ran in a process of its own.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: std::process::ExitStatus,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ended {
+    /// Fails unless the process has come to the end of its test.
+    #[track_caller]
+    pub fn well(self) -> Self {
+        assert!(
+            self.status.success(),
+            "{}\n{}\n{}",
+            self.status,
+            self.out,
+            self.err
+        );
+        self
+    }
+}
+
+/// Runs `body` in a process of its own, made by running this test, whose name is `name`, once more.
+/// Answers what became of it; there, it does not return.
+pub fn in_own_process(name: &str, body: impl FnOnce()) -> Ended {
+    in_changed_process(name, |_| {}, body)
+}
+
+/// The same, for a process that `change` has a say in.
+pub fn in_changed_process(
+    name: &str,
+    change: impl FnOnce(&mut std::process::Command),
+    body: impl FnOnce(),
+) -> Ended {
+    const MARK: &str = "A_PROCESS_OF_ITS_OWN";
+    if std::env::var_os(MARK).is_some_and(|it| it == name) {
+        body();
+        // Not by way of the test's own end: the body may have closed what that is told on.
+        std::process::exit(0);
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", name, "--nocapture"])
+        .env(MARK, name);
+    change(&mut command);
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let ended = Ended {
+        status: output.status,
+        out: text(output.stdout),
+        err: text(output.stderr),
+    };
+    assert!(
+        ended.out.contains("running 1 test"),
+        "no test is called {name}: {ended:?}"
+    );
+    ended
+}

@@ -47,7 +47,8 @@ pub(crate) struct Born {
 }
 
 impl Born {
-    pub(super) fn new(mut process: process::Child) -> Self {
+    /// Started by the standard library.
+    pub(crate) fn new(mut process: process::Child) -> Self {
         Self {
             pid: Pid::from_child(&process),
             out: process.stdout.take().map(Into::into),

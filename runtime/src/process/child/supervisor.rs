@@ -5,7 +5,6 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,10 +26,12 @@ const KEEP: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 })
 /// How often children are looked after that the system gives no descriptor of.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// Makes a child, on the thread of the supervisor, and lets go of what only the child is to hold.
+pub(crate) type Starter = Box<dyn FnOnce() -> io::Result<Born> + Send>;
+
 /// A child to start.
 pub(crate) struct Spec {
-    /// Without its standard streams.
-    pub(crate) command: Command,
+    pub(crate) start: Starter,
     /// The parent's end of the channel whose other end is the child's standard input.
     pub(crate) channel: Option<Channel>,
     pub(crate) lines: Arc<dyn Lines>,
@@ -314,15 +315,12 @@ impl Thread {
 
     fn start(&mut self, spec: Spec) -> io::Result<Child> {
         let Spec {
-            mut command,
+            start,
             channel,
             lines,
         } = spec;
-        let process = command.spawn()?;
-        // The command holds the child's end of the channel, which has to close with the child.
-        drop(command);
         let supervisor = Arc::clone(&self.supervisor);
-        let child = Arc::new(Shared::new(Born::new(process), channel, lines, supervisor));
+        let child = Arc::new(Shared::new(start()?, channel, lines, supervisor));
         self.take_in(Arc::clone(&child));
         Ok(Child::new(child))
     }

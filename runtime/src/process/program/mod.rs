@@ -5,23 +5,25 @@
 //! left in its group ends with it, and what is in its pipes then is all that is read: a grandchild
 //! that keeps them open keeps nobody waiting.
 //!
-//! Unlike a worker it does not know of its parent, so it is not ended with it: a death signal has to
-//! be asked for by the process that gets it, between its start and the program, where nothing of this
-//! crate's runs (`pre_exec` would take the slow and dangerous way through `fork`).
+//! Unlike a worker it does not know of its parent, whose death it would not notice. The system kills
+//! it then, see [`spawn`], but not what it has started: nobody is left who would.
 
 mod find;
 mod options;
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::io;
 use std::sync::Arc;
 
+use rustix::pipe::{PipeFlags, pipe_with};
+
 use super::Failure;
-use super::child::{Child, Exit, Handle, Lines, NoLines, Spec, supervisor};
+use super::child::{Born, Child, Exit, Handle, Lines, NoLines, Spec, supervisor};
 use super::entry::{DEPTH_VARIABLE, depth};
 use super::link::MOST_DEPTH;
+use super::sys::spawn;
 use crate::policy;
 
 pub use options::ProgramOptions;
@@ -53,25 +55,13 @@ pub(crate) fn start(
     let admitted = policy::admit(Some(name), wanted).map_err(Failure::Denied)?;
     let path = path.map_err(Failure::NoProcess)?;
     find::check_directory(options.directory.as_deref()).map_err(Failure::NoProcess)?;
-    let mut command = Command::new(&admitted.path);
-    command
-        .arg0(&options.file)
-        .args(&options.args)
-        .envs(options.variables.iter().map(|(name, value)| (name, value)))
-        .env(DEPTH_VARIABLE, (depth + 1).to_string())
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let given = options.variable(policy::VARIABLE);
-    if let Some(word) = policy::for_program(given.as_deref()) {
-        command.env(policy::VARIABLE, word);
-    }
-    if let Some(directory) = &options.directory {
-        command.current_dir(directory);
-    }
+    let args = std::iter::once(&options.file).chain(&options.args);
+    let variables = options.environment(depth + 1);
+    let directory = options.directory.as_deref();
+    let program = spawn::Program::new(&admitted.path, args, variables, directory)
+        .map_err(|error| Failure::NoProcess(find::not_started(&path, &error)))?;
     let spec = Spec {
-        command,
+        start: Box::new(move || born(&program)),
         channel: None,
         lines,
     };
@@ -80,6 +70,18 @@ pub(crate) fn start(
     Ok(Program {
         child,
         _held: admitted.held,
+    })
+}
+
+/// Starts a program with nothing to read and a pipe for each of its two outputs.
+fn born(program: &spawn::Program) -> io::Result<Born> {
+    let (out, to_out) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (err, to_err) = pipe_with(PipeFlags::CLOEXEC)?;
+    let pid = program.spawn([spawn::nothing()?, to_out, to_err])?;
+    Ok(Born {
+        pid,
+        out: Some(out),
+        err: Some(err),
     })
 }
 
@@ -111,5 +113,17 @@ impl ProgramOptions {
     fn variable(&self, name: &str) -> Option<OsString> {
         let given = self.variables.iter().rev().find(|it| it.0 == name);
         given.map_or_else(|| std::env::var_os(name), |it| Some(it.1.clone()))
+    }
+
+    /// All variables of the program, which is `depth` levels of jobs deep.
+    fn environment(&self, depth: u32) -> BTreeMap<OsString, OsString> {
+        let mut all: BTreeMap<_, _> = std::env::vars_os().collect();
+        all.extend(self.variables.iter().cloned());
+        all.insert(DEPTH_VARIABLE.into(), depth.to_string().into());
+        let given = all.get(OsStr::new(policy::VARIABLE));
+        if let Some(word) = policy::for_program(given.map(OsString::as_os_str)) {
+            all.insert(policy::VARIABLE.into(), word.into());
+        }
+        all
     }
 }

@@ -8,3 +8,4 @@ pub(super) mod limits;
 pub(super) mod memory;
 pub(super) mod own;
 pub(super) mod signal;
+pub(super) mod spawn;
