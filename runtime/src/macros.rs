@@ -467,13 +467,18 @@ macro_rules! start_thread_job {
 /// | `file` | the program, a path, or a name that is looked for in `PATH` | |
 /// | `args` | its arguments, such as `["--all", path]` | none |
 ///
-/// It has `name`, `env`, `current_dir`, `timeout` and `grace` besides.
+/// It has `name`, `env`, `current_dir`, `timeout` and `grace` besides. It is killed when this process
+/// ends, by a kill even; what it has started itself is not.
 ///
 /// # Errors
 ///
 /// `?` and `return` end the block, with a value that is the job's output like any other. A panic, a
 /// crash, a limit, a process that cannot be started and a value that cannot be sent fail the job:
 /// [`Job::join`](crate::Job::join) answers it as a [`JobError`](crate::JobError).
+///
+/// A process that has not come as far as this crate's code within 20 seconds is ended, and its job fails:
+/// something before `main` hangs. `RUNSPACE_START_TIMEOUT` in the environment sets another limit, in
+/// seconds, here and for `on = process`.
 ///
 /// # Panics
 ///

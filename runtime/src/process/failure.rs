@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::child::Crash;
 use super::entry::{CodecReport, NotInProgram, Panicked, Refusal, What};
+use super::link::START_TIMEOUT;
 use super::wire::FrameError;
 
 /// Why work in another process has no value.
@@ -22,8 +23,10 @@ pub(crate) enum Failure {
     TimedOut(Duration),
     /// The system gave no process.
     NoProcess(io::Error),
-    /// The process did not report in time, or ended before it did.
-    NoHello(Crash, Duration),
+    /// The process ended before it reported.
+    NoHello(Crash),
+    /// The process did not report in time, and was ended.
+    Silent(Crash, Duration),
     /// The process is not the same program.
     Refused(Refusal),
     /// The body is not in the executable.
@@ -56,8 +59,18 @@ impl fmt::Display for Failure {
             Self::Stopped => f.write_str("was stopped before it finished"),
             Self::TimedOut(limit) => write!(f, "took longer than {limit:?} and was ended"),
             Self::NoProcess(error) => write!(f, "has no process to run in: {error}"),
-            Self::NoHello(crash, limit) => {
-                write!(f, "has no worker: none reported within {limit:?}; {crash}")
+            Self::NoHello(crash) => write!(
+                f,
+                "has no worker: before it had come as far as to report, {crash}"
+            ),
+            Self::Silent(crash, limit) => {
+                write!(
+                    f,
+                    "has no worker: its process (pid {}) had not come as far as to report after \
+                     {limit:?}, and was ended ({START_TIMEOUT} sets another limit, in seconds)",
+                    crash.pid()
+                )?;
+                crash.fmt_stderr(f)
             }
             Self::Refused(refusal) => write!(f, "has no worker: {refusal}"),
             Self::NotInProgram(error) => write!(f, "cannot run in another process: {error}"),
@@ -134,15 +147,18 @@ impl ProcessError {
     #[must_use]
     pub fn crash(&self) -> Option<&Crash> {
         match &*self.failure {
-            Failure::Crashed(crash) | Failure::NoHello(crash, _) => Some(crash),
+            Failure::Crashed(crash) | Failure::NoHello(crash) | Failure::Silent(crash, _) => {
+                Some(crash)
+            }
             _ => None,
         }
     }
 
-    /// Whether it was ended because it took too long.
+    /// Whether it was ended because it took too long: the work, or, with a [`crash`](Self::crash), the
+    /// worker to come up.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(&*self.failure, Failure::TimedOut(_))
+        matches!(&*self.failure, Failure::TimedOut(_) | Failure::Silent(..))
     }
 
     /// Whether it was refused by the policy of this process.

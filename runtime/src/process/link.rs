@@ -21,8 +21,32 @@ use super::wire::{CodecError, Frame, FrameError, FrameReader, FrameWriter, Kind,
 /// How deep jobs may start jobs.
 pub(crate) const MOST_DEPTH: u32 = 10;
 
-/// How long a worker may take from its start to its first word.
+/// The variable that says how many seconds a worker may take from its start to its first word.
+pub(crate) const START_TIMEOUT: &str = "RUNSPACE_START_TIMEOUT";
+
+/// How many it may take where the variable says nothing: enough for a large program that comes over a
+/// network to a machine under load.
 const TO_GREET: Duration = Duration::from_secs(20);
+
+/// How long a worker may take from its start to its first word.
+fn to_greet() -> io::Result<Duration> {
+    let Some(text) = std::env::var_os(START_TIMEOUT).filter(|it| !it.is_empty()) else {
+        return Ok(TO_GREET);
+    };
+    let seconds = text.to_str().and_then(|it| it.trim().parse::<f64>().ok());
+    let limit = seconds.and_then(|it| Duration::try_from_secs_f64(it).ok());
+    limit.filter(|it| !it.is_zero()).ok_or_else(|| {
+        let text = format!("{START_TIMEOUT} is {text:?}, which is no number of seconds above 0");
+        io::Error::new(io::ErrorKind::InvalidInput, text)
+    })
+}
+
+/// Until when a child has to say who it is.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    limit: Duration,
+    start: Instant,
+}
 
 /// A worker process and the channel to it. Dropped, it is ended.
 #[derive(Debug)]
@@ -31,7 +55,7 @@ pub(crate) struct Link {
     reader: FrameReader<Channel>,
     writer: FrameWriter<Channel>,
     /// Until when the child has to say who it is; `None` once it has.
-    greeting: Option<Instant>,
+    greeting: Option<Deadline>,
 }
 
 /// Who wants a child, and from where: taken on the thread that asks, since rights, limits, variables
@@ -106,11 +130,16 @@ impl Link {
     }
 
     fn start_as(start: &Start, lines: Arc<dyn Lines>, template: bool) -> Result<Self, Failure> {
+        let limit = to_greet().map_err(Failure::NoProcess)?;
         let mut spec = worker()?;
         spec.lines = lines;
         let supervisor = start.supervisor().map_err(Failure::NoProcess)?;
         let child = supervisor.spawn(spec).map_err(Failure::NoProcess)?;
-        let mut link = Self::to(child, Some(Instant::now() + TO_GREET));
+        let deadline = Deadline {
+            limit,
+            start: Instant::now(),
+        };
+        let mut link = Self::to(child, Some(deadline));
         // This fits into the channel's buffer. If the child is gone, that shows in the answer.
         let opening = Opening {
             policy: start.surroundings.policy().to_vec(),
@@ -130,7 +159,7 @@ impl Link {
         Self::to(child, None)
     }
 
-    fn to(child: Child, greeting: Option<Instant>) -> Self {
+    fn to(child: Child, greeting: Option<Deadline>) -> Self {
         let channel = child.channel();
         Self {
             reader: FrameReader::new(channel.clone()),
@@ -156,26 +185,29 @@ impl Link {
 
     /// Waits for the child to say who it is.
     pub(crate) fn greet(&mut self) -> Result<(), Failure> {
-        let Some(deadline) = self.greeting else {
+        let Some(Deadline { limit, start }) = self.greeting else {
             return Ok(());
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let came = self.reader.has_frame()
-            || self
-                .child
-                .channel()
-                .wait_readable(left)
-                .map_err(Failure::NoProcess)?;
-        if !came {
+        // A greeting may come in pieces, or not to its end.
+        while !self.reader.has_frame() {
+            let left = limit.saturating_sub(start.elapsed());
+            let channel = self.child.channel();
+            if channel.wait_readable(left).map_err(Failure::NoProcess)? {
+                match self.reader.read_short() {
+                    Ok(true) => continue,
+                    Ok(false) | Err(FrameError::Io(_)) => break,
+                    Err(error) => return Err(Failure::Nonsense(error)),
+                }
+            }
             self.handle().kill();
-            return Err(Failure::NoHello(self.child.crash(), TO_GREET));
+            return Err(Failure::Silent(self.child.crash(), limit));
         }
         let frame = match self.reader.next() {
             Ok(Some(frame)) => frame,
             Ok(None) | Err(FrameError::Cut | FrameError::Io(_)) => {
                 return Err(match self.handle().was_stopped() {
                     true => Failure::Stopped,
-                    false => Failure::NoHello(self.child.crash(), TO_GREET),
+                    false => Failure::NoHello(self.child.crash()),
                 });
             }
             Err(error) => return Err(Failure::Nonsense(error)),

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
+#[cfg(all(target_os = "linux", feature = "process"))]
+pub mod census;
+
 use std::io::Write;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -89,6 +89,16 @@ impl Crash {
     pub fn oom_kills(&self) -> u64 {
         self.oom_kills
     }
+
+    /// The last lines on stderr, behind other words.
+    pub(crate) fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stderr.is_empty() {
+            return Ok(());
+        }
+        f.write_str("; its last lines on stderr:")?;
+        let mut lines = self.stderr.iter();
+        lines.try_for_each(|line| write!(f, "\n    {line}"))
+    }
 }
 
 impl fmt::Display for Crash {
@@ -109,12 +119,6 @@ impl fmt::Display for Crash {
             Exit::Code(0) => write!(f, " before its result was there")?,
             _ => {}
         }
-        if !self.stderr.is_empty() {
-            write!(f, "; its last lines on stderr:")?;
-            self.stderr
-                .iter()
-                .try_for_each(|line| write!(f, "\n    {line}"))?;
-        }
-        Ok(())
+        self.fmt_stderr(f)
     }
 }

@@ -217,7 +217,8 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         loop {
             tries += 1;
             match self.try_hire() {
-                Err(Failure::Crashed(_) | Failure::NoHello(..)) if tries < TRIES => {}
+                // One that takes too long to come up is not tried again: that would take as long.
+                Err(Failure::Crashed(_) | Failure::NoHello(_)) if tries < TRIES => {}
                 other => return other,
             }
         }
@@ -227,8 +228,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         if self.control.current.lock().stopped {
             return Err(Failure::Stopped);
         }
-        let mut worker = self.place.worker(&self.run.start)?;
-        worker.child().set_lines(Arc::clone(&self.lines));
+        let mut worker = self.place.worker(&self.run.start, &self.lines)?;
         let mut target = self.control.current.lock();
         if target.stopped {
             return Err(Failure::Stopped);

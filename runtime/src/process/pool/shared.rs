@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Failure;
 use super::super::call::fresh;
-use super::super::child::{NoLines, Patience, Supervisor};
+use super::super::child::{Lines, NoLines, Patience, Supervisor};
 use super::super::entry::Setup;
 use super::super::link::{Link, Start};
 use super::super::sys::limits::Limits;
@@ -212,7 +212,8 @@ impl Place {
     }
 
     /// A worker that is as one started by `start` would be: an idle one, the one used last, or a new one.
-    pub(crate) fn worker(&self, start: &Start) -> Result<Link, Failure> {
+    /// What it prints goes to `lines`.
+    pub(crate) fn worker(&self, start: &Start, lines: &Arc<dyn Lines>) -> Result<Link, Failure> {
         loop {
             let idle = self.0.0.state.lock().idle.pop();
             let Some(idle) = idle else {
@@ -220,11 +221,12 @@ impl Place {
             };
             let fits = idle.start.surroundings == start.surroundings && idle.link.is_open();
             if fits {
+                idle.link.child().set_lines(Arc::clone(lines));
                 return Ok(idle.link);
             }
             idle.link.leave();
         }
-        let mut link = fresh(start, Arc::new(NoLines))?;
+        let mut link = fresh(start, Arc::clone(lines))?;
         if let Some(setup) = self.0.options().setup() {
             link.send_setup(&setup)?;
         }

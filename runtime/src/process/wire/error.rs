@@ -10,7 +10,7 @@ pub(crate) enum FrameError {
     Io(io::Error),
     /// The stream ended inside a frame.
     Cut,
-    /// No frame has this kind.
+    /// No frame has this kind, or none has it where this one came.
     Kind(u8),
     /// A length that no frame of this kind has.
     Length(u8, u64),
@@ -23,7 +23,10 @@ impl fmt::Display for FrameError {
         match self {
             Self::Io(error) => write!(f, "the channel cannot be read: {error}"),
             Self::Cut => f.write_str("the channel ended in the middle of a message"),
-            Self::Kind(kind) => write!(f, "a message of the unknown kind {kind} came"),
+            Self::Kind(kind) => write!(
+                f,
+                "a message of kind {kind} came, which is unknown or out of place"
+            ),
             Self::Length(kind, length) => {
                 write!(
                     f,

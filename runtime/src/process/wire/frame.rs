@@ -238,6 +238,19 @@ impl<S: Source> FrameReader<S> {
         }
     }
 
+    /// Reads once, towards a short frame, for those who do not want to wait for all of it. False at the
+    /// end of the stream.
+    pub(crate) fn read_short(&mut self) -> Result<bool, FrameError> {
+        let here = self.end - self.start;
+        let more = self.fill(here + 1)?;
+        match head(&self.memory[self.start..self.end]) {
+            Some((kind, length)) if length > STEP as u64 || kind == Kind::Blob as u8 => {
+                Err(FrameError::Length(kind, length))
+            }
+            _ => Ok(more),
+        }
+    }
+
     /// The next frame that is not a run; `None` at the end of the stream.
     pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         self.blobs.clear();
