@@ -1,5 +1,10 @@
 //! The check that each captured value passes on its way into a body, so that a type that does not
 //! fit is reported at its name, in words, instead of at a closure.
+//!
+//! What a job takes with it is checked twice: each value by a function, and all of them by a bound of the
+//! function that starts the job, which could not use them otherwise. They are pairs, `(a, (b, ()))`, so that
+//! rustc follows the bound to the one value that does not fit, finds that it has said so there, and
+//! does not say it again.
 
 /// What the items of a parallel call may share.
 #[diagnostic::on_unimplemented(
@@ -18,10 +23,16 @@ impl<T: Send + Sync + ?Sized> Shared for T {}
     label = "the job runs on another thread",
     note = "its type must be `Send`: use `Arc` instead of `Rc`, and take what borrows a lock's guard out of the guard first"
 )]
-pub trait Moved {}
+pub trait Moved: Send {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Send + ?Sized> Moved for T {}
+impl<T: Send> Moved for T {}
+
+/// All that a job takes with it, as pairs.
+pub trait AllMoved: Send {}
+
+impl AllMoved for () {}
+impl<T: Moved, Rest: AllMoved> AllMoved for (T, Rest) {}
 
 /// A value that the items share.
 pub fn capture<T: Shared + 'static>(value: T) -> T {
@@ -38,26 +49,62 @@ pub fn borrow<T: Shared + ?Sized>(value: &T) -> &T {
     value
 }
 
-/// A value that a job takes with it.
-pub fn send<T: Moved + 'static>(value: T) -> T {
-    value
+/// `send()(value)` is a value that a job takes with it.
+pub fn send<T: Moved + 'static>() -> fn(T) -> T {
+    |value| value
 }
 
 /// What may be sent to another process.
+///
+/// That a value is read from bytes which do not last, `AllSent` asks alone. For a borrowed type this is no
+/// matter of traits but of lifetimes, of which rustc would speak at each place that asks.
 #[cfg(feature = "process")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to another process",
-    label = "a process job gets this value as bytes",
-    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: derive them, send what the value is made from, or use `start_thread_job!`, which moves the value itself"
+    label = "the other process gets this value as bytes",
+    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: `#[derive(Serialize, Deserialize)]` on it, send what the value is made from, or stay on threads, where the value itself is moved"
 )]
-pub trait Sent: serde::Serialize + serde::de::DeserializeOwned + Send {}
+pub trait Sent {}
 
 #[cfg(feature = "process")]
 #[diagnostic::do_not_recommend]
-impl<T: serde::Serialize + serde::de::DeserializeOwned + Send> Sent for T {}
+impl<T: serde::Serialize + serde::Deserialize<'static> + Send> Sent for T {}
 
-/// A value that a process job takes with it.
+/// All that a body takes with it to another process, as pairs.
+///
+/// A function that takes both the values and a plain function of them, `fn(Itself) -> T`, names the
+/// type in the second by this trait: rustc follows a bound to an argument only if no other has the type.
 #[cfg(feature = "process")]
-pub fn serial<T: Sent + 'static>(value: T) -> T {
-    value
+pub trait AllSent: serde::Serialize + serde::de::DeserializeOwned + Send {
+    /// The type, with what is known of it.
+    type Itself: serde::Serialize + serde::de::DeserializeOwned + Send;
+
+    /// The values.
+    fn itself(self) -> Self::Itself;
+}
+
+#[cfg(feature = "process")]
+impl AllSent for () {
+    type Itself = ();
+
+    fn itself(self) {}
+}
+
+#[cfg(feature = "process")]
+impl<T, Rest> AllSent for (T, Rest)
+where
+    T: serde::Serialize + serde::de::DeserializeOwned + Send,
+    Rest: AllSent,
+{
+    type Itself = (T, Rest);
+
+    fn itself(self) -> (T, Rest) {
+        self
+    }
+}
+
+/// `serial()(value)` is a value that a process job takes with it.
+#[cfg(feature = "process")]
+pub fn serial<T: Sent + 'static>() -> fn(T) -> T {
+    |value| value
 }

@@ -59,6 +59,7 @@ mod scope;
 mod stop;
 mod sync;
 mod threads;
+mod values;
 
 pub use error::{Cause, ItemError, PanicPayload};
 pub use foreach::{
@@ -183,14 +184,14 @@ pub mod __private {
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
     #[cfg(feature = "process")]
     pub use crate::job::{
-        ProcessJobOptions, named_job, process_job, process_job_emitting, program_job,
+        ProcessJobOptions, function_job, named_job, process_job, process_job_emitting, program_job,
     };
     /// What `retry` and `halt` ask of a value.
     pub mod judge {
         pub use crate::judge::{Judgement, OfAny, OfResult, Value};
     }
     #[cfg(feature = "process")]
-    pub use crate::named::{NamedEntry, NamedJob, named_output, named_parameter};
+    pub use crate::named::{NamedEntry, NamedJob, parameter};
     #[cfg(feature = "rayon")]
     pub use crate::on_rayon::{on_rayon, on_rayon_pool};
     #[cfg(not(loom))]
@@ -200,6 +201,7 @@ pub mod __private {
     #[cfg(feature = "process")]
     pub use crate::process::{Constructor, constructor_of_main, serve_if_worker};
     pub use crate::runspace::{Invoke, InvokeOptions, invoke, invoke_with_state, on_pool};
+    pub use crate::values::made;
     #[cfg(feature = "process")]
     pub use inventory;
 }

@@ -3,28 +3,27 @@
 use std::fmt;
 use std::panic::Location;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Job, ProcessJobOptions};
 
 /// What `#[runspace::job]` makes of a function: a type that holds its arguments, and the call.
+///
+/// It has no bounds on either: what does not fit is reported where the function is, and once.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job that can be started by name",
     label = "this is not a function with `#[runspace::job]`",
     note = "put `#[runspace::job]` on the function, or start a block: `start_job!({{ .. }})`"
 )]
 pub trait NamedJob: Sized {
-    /// Its arguments, as one value that can travel.
-    type Captures: Serialize + DeserializeOwned;
     /// What it answers.
-    type Output: Serialize + DeserializeOwned;
+    type Output;
     /// What it is registered and approved as.
     const NAME: &'static str;
 
-    /// The arguments.
-    fn into_captures(self) -> Self::Captures;
-
-    /// Calls the function.
-    fn call(captures: Self::Captures) -> Self::Output;
+    /// Starts it with the arguments.
+    #[track_caller]
+    fn start(self, options: ProcessJobOptions) -> Job<Self::Output>;
 }
 
 /// A named job of this program, as the registry has it.
@@ -50,29 +49,17 @@ impl NamedEntry {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a named job",
     label = "the job gets this value as bytes, in another process",
-    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: derive them, or take what the value is made from"
+    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: `#[derive(Serialize, Deserialize)]` on it, or take what the value is made from"
 )]
 pub trait Parameter {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + 'static> Parameter for T {}
+impl<T: Serialize + Deserialize<'static> + Send> Parameter for T {}
 
-/// What a named job can answer.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the output of a named job",
-    label = "the job sends this value as bytes, from another process",
-    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: derive them; for an error that is not, such as `std::io::Error` or `anyhow::Error`, answer its text: `.map_err(|error| error.to_string())`"
-)]
-pub trait Answer {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {}
-
-/// A check of the type of a parameter, to be compiled and not to be called.
-pub fn named_parameter<T: Parameter>() {}
-
-/// The same for the output.
-pub fn named_output<T: Answer>() {}
+/// `parameter()(argument)` is an argument, at the type of its parameter.
+pub fn parameter<T: Parameter + 'static>() -> fn(T) -> T {
+    |argument| argument
+}
 
 inventory::collect!(NamedEntry);
 

@@ -9,12 +9,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use runspace::__private::{
-    NamedEntry, NamedJob, ProcessJobOptions, ProgramOptions, inventory, named_job, process_job,
-    program_job,
-};
+use runspace::__private::{ProcessJobOptions, ProgramOptions, process_job, program_job};
 use runspace::policy::{self, ApproveError, Denied, Policy, PolicySource, Verdict};
-use runspace::{Job, JobErrorKind, JobState, foreach_parallel, start_thread_job};
+use runspace::{Job, JobErrorKind, JobState, foreach_parallel, start_job, start_thread_job};
 use sha2::{Digest, Sha256};
 use support::within;
 
@@ -72,46 +69,28 @@ fn run(path: &Path) -> Job<String> {
     program_job(ProgramOptions::new(path).args(["-c", "echo ran"]))
 }
 
-/// A job like those that the attribute makes: what a worker thinks of its policy.
-struct Report;
+type Reported = (String, String, Option<String>, Option<String>);
 
-impl NamedJob for Report {
-    type Captures = ();
-    type Output = (String, String, Option<String>, Option<String>);
-    const NAME: &'static str = "report";
-
-    fn into_captures(self) {}
-
-    fn call((): ()) -> Self::Output {
-        let more = policy::approve_job("more").err().map(|it| it.to_string());
-        let inner = block(|()| ());
-        inner.wait();
-        let refused = inner.join().err().map(|it| it.to_string());
-        (
-            policy::current().to_string(),
-            policy::source().to_string(),
-            more,
-            refused,
-        )
-    }
+/// What a worker thinks of its policy.
+#[runspace::job(name = "report")]
+fn report() -> Reported {
+    let more = policy::approve_job("more").err().map(|it| it.to_string());
+    let inner = block(|()| ());
+    inner.wait();
+    let refused = inner.join().err().map(|it| it.to_string());
+    (
+        policy::current().to_string(),
+        policy::source().to_string(),
+        more,
+        refused,
+    )
 }
 
-inventory::submit! { NamedEntry::of::<Report>() }
+#[runspace::job(name = "twice")]
+fn once() {}
 
-struct Twice;
-
-impl NamedJob for Twice {
-    type Captures = ();
-    type Output = ();
-    const NAME: &'static str = "twice";
-
-    fn into_captures(self) {}
-
-    fn call((): ()) {}
-}
-
-inventory::submit! { NamedEntry::of::<Twice>() }
-inventory::submit! { NamedEntry::of::<Twice>() }
+#[runspace::job(name = "twice")]
+fn again() {}
 
 #[test]
 fn blocks_are_refused_before_anything_starts_and_threads_are_not() {
@@ -163,8 +142,8 @@ fn blocks_are_refused_before_anything_starts_and_threads_are_not() {
         assert_eq!(record.location.file(), file!());
 
         policy::set(Policy::Deny).unwrap();
-        policy::approve_job(Report::NAME).unwrap();
-        let text = denied(named_job(ProcessJobOptions::new(), Report)).to_string();
+        policy::approve_job("report").unwrap();
+        let text = denied(start_job!(report())).to_string();
         assert!(
             text.contains("is Deny (set at ") && !text.contains("approve"),
             "{text}"
@@ -233,11 +212,11 @@ fn an_empty_word_is_unknown() {
 #[test]
 fn audit_blocks_nothing_and_records_all() {
     alone(Some("audit"), || {
-        policy::approve_job(Report::NAME).unwrap();
+        policy::approve_job("report").unwrap();
         policy::approve_file("/bin/sh").unwrap();
         assert!(wait(block(|()| policy::current() == Policy::Audit)));
         let line = line!() + 1;
-        let report = wait(named_job(ProcessJobOptions::new(), Report));
+        let report = wait(start_job!(report()));
         assert_eq!(
             (report.0.as_str(), report.2, report.3),
             ("Audit", None, None)
@@ -272,12 +251,12 @@ fn an_approved_name_starts_and_its_worker_is_as_strict() {
         assert_eq!(wait(block(|()| policy::current().to_string())), "Allow");
         let line = line!() + 1;
         policy::set(Policy::ApprovedOnly).unwrap();
-        let text = denied(named_job(ProcessJobOptions::new(), Report)).to_string();
+        let text = denied(start_job!(report())).to_string();
         assert!(text.contains("approve_job(\"report\")"), "{text}");
-        policy::approve_job(Report::NAME).unwrap();
-        let options = || ProcessJobOptions::new().env([(policy::VARIABLE, "allow")]);
+        policy::approve_job("report").unwrap();
+        let variables = [(policy::VARIABLE, "allow")];
         for _ in 0..3 {
-            let (current, source, more, inner) = wait(named_job(options(), Report));
+            let (current, source, more, inner) = wait(start_job!(env = variables, report()));
             assert_eq!(current, "ApprovedOnly");
             let place = format!("where it was set at {}:{line}:", file!());
             assert!(

@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use runspace::__private::{InvokeOptions, Options, Worker, foreach, invoke, on_pool};
-use runspace::{Invocation, Results, RunspacePool};
+use runspace::{Invocation, Results, RunspacePool, foreach_parallel, invoke};
 use support::{until, within};
 
 /// Starts `body` on the pool.
@@ -19,7 +18,7 @@ fn start<R: Send + 'static>(
     pool: &RunspacePool,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(pool, InvokeOptions::new(), body, |body| body())
+    invoke!(pool, using(body), { body() })
 }
 
 /// `foreach_parallel!(items, on = pool(&pool), |x| body(x))`.
@@ -32,10 +31,7 @@ where
     I: IntoIterator<IntoIter: Send + 'static, Item: Send + 'static>,
     R: Send + 'static,
 {
-    let options = Options::new().on(on_pool(pool));
-    foreach(items, options, body, |body| {
-        move |worker: &mut Worker<I::Item, R>| worker.run(&body)
-    })
+    foreach_parallel!(items, on = pool(pool), using(body), |x| body(x))
 }
 
 fn pool(max: usize) -> RunspacePool {

@@ -9,8 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use runspace::__private::{InvokeOptions, invoke, invoke_with_state};
-use runspace::{Invocation, OpenErrorKind, RunspacePool};
+use runspace::{Invocation, OpenErrorKind, RunspacePool, invoke};
 use support::{throughout, until, within};
 
 /// Starts `body` on the pool.
@@ -18,7 +17,7 @@ fn start<R: Send + 'static>(
     pool: &RunspacePool,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(pool, InvokeOptions::new(), body, |body| body())
+    invoke!(pool, using(body), { body() })
 }
 
 /// Holds bodies until it is opened.
@@ -90,7 +89,7 @@ fn state_belongs_to_a_runspace() {
     within(60, || {
         let pool = RunspacePool::builder().name("crew").max(3).open().unwrap();
         let count = || {
-            invoke_with_state(&pool, InvokeOptions::new(), (), |(), rs| {
+            invoke!(&pool, |rs| {
                 let name = rs.name().to_owned();
                 assert_eq!(thread::current().name(), Some(&*name));
                 *rs.state::<usize>() += 1;

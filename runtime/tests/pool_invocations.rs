@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use runspace::__private::{InvokeOptions, invoke, invoke_with_state};
-use runspace::{Invocation, InvocationErrorKind, InvocationState, RunspacePool};
+use runspace::{Invocation, InvocationErrorKind, InvocationState, RunspacePool, invoke};
 use support::within;
 
 /// Starts `body` on the pool.
@@ -16,7 +15,7 @@ fn start<R: Send + 'static>(
     pool: &RunspacePool,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(pool, InvokeOptions::new(), body, |body| body())
+    invoke!(pool, using(body), { body() })
 }
 
 #[test]
@@ -76,7 +75,7 @@ fn init_runs_once_on_each_runspace_before_its_first_body() {
         assert_eq!(count.load(Ordering::SeqCst), 0, "no work, no runspace");
         let all: Vec<_> = (0..200)
             .map(|_| {
-                invoke_with_state(&pool, InvokeOptions::new(), (), |(), rs| {
+                invoke!(&pool, |rs| {
                     thread::yield_now();
                     rs.try_state::<Number>().map(|it| it.0)
                 })

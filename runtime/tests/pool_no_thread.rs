@@ -8,8 +8,7 @@ mod support;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use runspace::__private::{InvokeOptions, invoke};
-use runspace::{Invocation, InvocationErrorKind, OpenErrorKind, Runspace, RunspacePool};
+use runspace::{Invocation, InvocationErrorKind, OpenErrorKind, Runspace, RunspacePool, invoke};
 use support::with_few_threads;
 
 /// Starts `body` on the pool.
@@ -17,7 +16,7 @@ fn start<R: Send + 'static>(
     pool: &RunspacePool,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(pool, InvokeOptions::new(), body, |body| body())
+    invoke!(pool, using(body), { body() })
 }
 
 /// The test runs in a process that has address space for a few thread stacks only.

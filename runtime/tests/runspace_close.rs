@@ -9,10 +9,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use runspace::__private::{Invoke, InvokeOptions, invoke};
+use runspace::__private::Invoke;
 use runspace::{
     Invocation, InvocationErrorKind, InvocationState, Runspace, RunspacePool, RunspaceState,
-    stopping,
+    invoke, stopping,
 };
 use support::{until, within};
 
@@ -21,7 +21,7 @@ fn start<X: Invoke, R: Send + 'static>(
     target: X,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(target, InvokeOptions::new(), body, |body| body())
+    invoke!(target, using(body), { body() })
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use runspace::__private::{Invoke, InvokeOptions, invoke};
-use runspace::{Invocation, InvocationErrorKind, InvocationState, Runspace};
+use runspace::__private::Invoke;
+use runspace::{Invocation, InvocationErrorKind, InvocationState, Runspace, invoke};
 use support::{until, within};
 
 /// Starts `body` on a runspace or a pool.
@@ -20,7 +20,7 @@ fn start<X: Invoke, R: Send + 'static>(
     target: X,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(target, InvokeOptions::new(), body, |body| body())
+    invoke!(target, using(body), { body() })
 }
 
 #[test]
@@ -96,12 +96,12 @@ fn a_panic_is_kept_whole_and_harms_no_other() {
     within(60, || {
         let runspace = Runspace::builder().name("desk").open().unwrap();
         let line = line!() + 1;
-        let bad = invoke(
-            &runspace,
-            InvokeOptions::new().name("bad"),
-            (),
-            |()| -> u8 { std::panic::panic_any(vec![1, 2, 3]) },
-        );
+        let bad = invoke!(&runspace, name = "bad", {
+            if true {
+                std::panic::panic_any(vec![1, 2, 3]);
+            }
+            0_u8
+        });
         let good = start(&runspace, || 1);
         assert_eq!(bad.wait(), InvocationState::Failed);
         assert_eq!(
@@ -150,7 +150,7 @@ impl Drop for PanicsInDrop {
 fn destructors_that_panic_end_only_their_own() {
     within(60, || {
         let runspace = Runspace::open().unwrap();
-        let captured = invoke(&runspace, InvokeOptions::new(), PanicsInDrop, drop);
+        let captured = invoke!(&runspace, using(value = PanicsInDrop), { drop(value) });
         assert!(matches!(
             captured.end().unwrap_err().kind(),
             InvocationErrorKind::Panicked(_)

@@ -6,9 +6,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use runspace::__private::{Invoke, InvokeOptions, invoke};
+use runspace::__private::Invoke;
 use runspace::{
-    Invocation, InvocationErrorKind, JobQueue, Runspace, RunspacePool, foreach_parallel,
+    Invocation, InvocationErrorKind, JobQueue, Runspace, RunspacePool, foreach_parallel, invoke,
     start_thread_job,
 };
 use support::within;
@@ -18,7 +18,7 @@ fn start<X: Invoke, R: Send + 'static>(
     target: X,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(target, InvokeOptions::new(), body, |body| body())
+    invoke!(target, using(body), { body() })
 }
 
 fn named<R: Send + 'static>(
@@ -26,9 +26,7 @@ fn named<R: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke(runspace, InvokeOptions::new().name(name), body, |body| {
-        body()
-    })
+    invoke!(runspace, name = name, using(body), { body() })
 }
 
 #[test]

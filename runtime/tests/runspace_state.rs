@@ -8,15 +8,14 @@ use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, ThreadId};
 
-use runspace::__private::{InvokeOptions, invoke_with_state};
-use runspace::{Invocation, Runspace, RunspaceContext};
+use runspace::{Invocation, Runspace, RunspaceContext, invoke};
 use support::within;
 
 fn with<R: Send + 'static>(
     runspace: &Runspace,
     body: impl FnOnce(&mut RunspaceContext) -> R + Send + 'static,
 ) -> Invocation<R> {
-    invoke_with_state(runspace, InvokeOptions::new(), body, |body, rs| body(rs))
+    invoke!(runspace, using(body), |rs| body(rs))
 }
 
 #[test]

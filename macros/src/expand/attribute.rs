@@ -1,7 +1,7 @@
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
-use super::first_span;
+use super::{at, first_span, parenthesised, tuple};
 use crate::model::{Entered, Main};
 
 /// The function as it was written, and a type of the same name: functions and types with braces
@@ -11,7 +11,7 @@ use crate::model::{Entered, Main};
 /// ```text
 /// struct resize { captures: (PathBuf, u32,) }
 /// impl resize { fn runspace_job(path: PathBuf, width: u32) -> Self }
-/// impl NamedJob for resize { .. }
+/// impl NamedJob for resize { fn start(self, options) { function_job(options, .., |NAMES| resize(NAMES)) } }
 /// inventory::submit! { NamedEntry::of::<resize>() }
 /// ```
 pub(crate) fn entered(job: &Entered, item: &TokenStream) -> TokenStream {
@@ -29,14 +29,19 @@ pub(crate) fn entered(job: &Entered, item: &TokenStream) -> TokenStream {
     let values: Vec<_> = (0..parameters.len())
         .map(|index| format_ident!("argument{}", index, span = Span::mixed_site()))
         .collect();
-    let checks = types
-        .iter()
-        .map(|ty| quote_spanned!(first_span(ty)=> #krate::__private::named_parameter::<#ty>();));
+    // Each argument stands at the type of its parameter, and the function at that of its output.
+    let arguments = tuple(values.iter().zip(&types).map(|(value, ty)| {
+        let here = first_span(krate).located_at(first_span(ty));
+        let (path, value) = (at(krate, here), parenthesised(quote!(#value), here));
+        quote_spanned!(here=> #path::__private::parameter() #value)
+    }));
+    let names_of_values = tuple(values.iter().map(|value| quote!(#value)));
+    let there = Span::mixed_site().located_at(first_span(output));
+    let mut called = function.clone();
+    called.set_span(function.span().located_at(first_span(output)));
+    let call = quote_spanned!(there=> |#names_of_values| #called(#(#values),*));
     // rustc shows its parameters where those of the function are.
     let entry = Ident::new("runspace_job", function.span());
-    let check_output = quote_spanned! {first_span(output)=>
-        #krate::__private::named_output::<#output>();
-    };
     quote! {
         #item
 
@@ -56,22 +61,16 @@ pub(crate) fn entered(job: &Entered, item: &TokenStream) -> TokenStream {
             }
 
             impl #krate::__private::NamedJob for #function {
-                type Captures = (#(#types,)*);
                 type Output = #output;
                 const NAME: &'static ::core::primitive::str = #name;
 
-                fn into_captures(self) -> Self::Captures {
-                    self.captures
+                fn start(
+                    self,
+                    options: #krate::__private::ProcessJobOptions,
+                ) -> #krate::Job<Self::Output> {
+                    let (#(#values,)*) = self.captures;
+                    #krate::__private::function_job(options, Self::NAME, #arguments, #call)
                 }
-
-                fn call((#(#values,)*): Self::Captures) -> Self::Output {
-                    #function(#(#values),*)
-                }
-            }
-
-            fn check() {
-                #(#checks)*
-                #check_output
             }
 
             #krate::__private::inventory::submit! {

@@ -1,7 +1,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
-use super::{checked, first_span, parenthesised, setters, stand_in, tuple};
+use super::{checked, first_span, made_by, parenthesised, setters, stand_in, tuple};
 use crate::model::{
     Capture, Closure, CratePath, Entry, Foreach, Header, Init, Kind, Place, Setting, Work,
 };
@@ -42,11 +42,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
     // In one piece for rustc, whose part is `$crate` with what that means.
     let here = first_span(krate).located_at(at);
     let function = Ident::new(function, here);
-    let path = krate.clone().into_iter().map(|mut tree| {
-        tree.set_span(here);
-        tree
-    });
-    let path: TokenStream = path.collect();
+    let path = super::at(krate, here);
     let setters: TokenStream = settings
         .iter()
         .map(|setting| match setting.name == "rate" {
@@ -72,13 +68,15 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
     let moves = moves.then(|| Ident::new("move", bars));
     let maker = quote_spanned!(bars=> #moves |#names|);
     let worker = worker(work);
+    let made = made_by(krate, &work.body);
     let arguments = parenthesised(
         quote! {
             #scope
             #items,
             #krate::__private::Options::new() #setters #place,
             #values,
-            #maker #worker
+            #maker #worker,
+            #made
         },
         at,
     );

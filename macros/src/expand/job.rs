@@ -1,7 +1,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
-use super::{checked, first_span, setters, stand_in, tuple};
+use super::{checked, first_span, made_by, made_in, setters, stand_in, tuple};
 use crate::model::{Capture, Closure, Host, Job, JobBody, Kind};
 
 /// ```text
@@ -54,30 +54,38 @@ pub(crate) fn job(call: &Job) -> TokenStream {
         Host::Thread | Host::Process => None,
     };
     let options = quote!(#krate::__private::#options::new() #setters);
+    // The type of a plain function says what it makes.
+    let takes_made = moves;
     let moved = |span| moves.then(|| Ident::new("move", span));
     match body {
         JobBody::Block(block) => {
             let span = first_span(block);
             let moves = moved(span);
             let closure = quote_spanned!(span=> #moves |#names|);
+            let made = takes_made.then(|| made_in(krate, block));
+            let made = made.map(|made| quote!(, #made));
             quote! {
-                #krate::__private::#function(#target #options, #values, #closure #block)
+                #krate::__private::#function(#target #options, #values, #closure #block #made)
             }
         }
-        JobBody::Closure(Closure {
-            attributes,
-            header,
-            body,
-            ..
-        }) => {
+        JobBody::Closure(closure) => {
+            let Closure {
+                attributes,
+                header,
+                body,
+                ..
+            } = closure;
             let moves = moved(header.open.span());
             let (open, job, close) = (&header.open, &header.parameters, &header.close);
+            let made = takes_made.then(|| made_by(krate, closure));
+            let made = made.map(|made| quote!(, #made));
             quote! {
                 #krate::__private::#with_context(
                     #target
                     #options,
                     #values,
                     #attributes #moves #open #names, #job #close #body
+                    #made
                 )
             }
         }

@@ -57,9 +57,9 @@ fn processes_are_given_a_function_that_captures_nothing() {
         &[
             "__private::foreach_process(",
             "Options::new().ordered(true), (",
-            "__private::serial(a)",
-            "__private::serial(b.clone())",
-            "|(a, b)| move |worker| { #[allow(unused_mut)] let mut db = open();",
+            "__private::serial()(a)",
+            "__private::serial()(b.clone())",
+            "|(a, (b, ()))| move |worker| { #[allow(unused_mut)] let mut db = open();",
             "worker.run(|x| db.get(x, a, b))",
         ],
     );

@@ -127,7 +127,7 @@ fn captures_are_checked_bound_and_owned() {
             "__private::capture(b.clone())",
             "__private::capture(x.y())",
             "__private::capture(e.m()?.n(1))",
-            "|(a, b, d, e)| move |worker|",
+            "|(a, (b, (d, (e, ()))))| move |worker|",
         ],
     );
     assert_lacks(&code, &["foreach_borrowed", "compile_error", "move |(a"]);
@@ -265,14 +265,19 @@ fn dollar_using_captures() {
     let code = formatted(expand_foreach(typed(source)));
     assert_has(
         &code,
-        &["capture(a)", "capture(b)", "|(a, b)| move", "vec![b.c, a]"],
+        &[
+            "capture(a)",
+            "capture(b)",
+            "|(a, (b, ()))| move",
+            "vec![b.c, a]",
+        ],
     );
     assert_lacks(&code, &["$", "compile_error"]);
     let source = "::runspace, items, using(a.clone()), |x| $using:a";
     let code = formatted(expand_foreach(typed(source)));
-    assert_has(&code, &["|(a,)| move"]);
+    assert_has(&code, &["|(a, ())| move"]);
     let code = formatted(expand_thread_job(typed("::runspace, let b = $using:a; b")));
-    assert_has(&code, &["send(a)", "move |(a,)| { let b = a; b }"]);
+    assert_has(&code, &["send()(a)", "move |(a, ())| { let b = a; b }"]);
 }
 
 #[test]
@@ -293,9 +298,9 @@ fn job_of_one_value() {
         &[
             "let call = ::runspace::__private::thread_job(",
             "__private::JobOptions::new().name(\"n\").queue(&q)",
-            "__private::send(a)",
-            "__private::send(b.clone())",
-            "move |(a, b)| { a + b }",
+            "__private::send()(a)",
+            "__private::send()(b.clone())",
+            "move |(a, (b, ()))| { a + b }",
         ],
     );
 }
@@ -311,7 +316,7 @@ fn job_that_emits() {
             &code,
             &[
                 "__private::thread_job_emitting(",
-                "move |(a,), job| job.emit(a)",
+                "move |(a, ()), job| job.emit(a)",
             ],
         );
     }

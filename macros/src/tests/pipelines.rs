@@ -111,7 +111,7 @@ fn stages_run_where_they_say() {
     ));
     assert_has(
         &code,
-        &["on_rayon()", "__private::foreach_process(", "serial(b)"],
+        &["on_rayon()", "__private::foreach_process(", "serial()(b)"],
     );
     let code = pipeline(quote!(&a | foreach_parallel(on = process, |x| x)));
     assert_has(&code, &["compile_error!", "write `a` to send them"]);

@@ -18,9 +18,9 @@ fn body_is_a_function_that_captures_nothing() {
         &[
             "let call = ::runspace::__private::process_job(",
             "__private::ProcessJobOptions::new().name(\"n\").env([(\"K\", \"V\")]).memory(1 << 20)",
-            "__private::serial(a)",
-            "__private::serial(b.clone())",
-            ", |(a, b)| { a + b }",
+            "__private::serial()(a)",
+            "__private::serial()(b.clone())",
+            ", |(a, (b, ()))| { a + b }",
         ],
     );
     assert_lacks(&code, &["compile_error", "move"]);
@@ -29,7 +29,7 @@ fn body_is_a_function_that_captures_nothing() {
         &code,
         &[
             "__private::process_job_emitting(",
-            ", |(a,), job| job.emit(a)",
+            ", |(a, ()), job| job.emit(a)",
         ],
     );
     assert_lacks(&code, &["compile_error", "move"]);

@@ -11,7 +11,7 @@ fn block() {
         &code,
         &[
             "let call = ::runspace::__private::invoke(&runspace,",
-            "InvokeOptions::new(), (), move |()| { 1 }",
+            "InvokeOptions::new(), (), move |()| { 1 }, ::runspace::__private::made()",
         ],
     );
     let code = invoke(quote!(
@@ -25,10 +25,10 @@ fn block() {
         &[
             "invoke(pool.get()?,",
             "InvokeOptions::new().name(\"n\")",
-            "__private::send(a)",
-            "__private::send(b.clone())",
-            "__private::send(d.e)",
-            "move |(a, b, c)| { a }",
+            "__private::send()(a)",
+            "__private::send()(b.clone())",
+            "__private::send()(d.e)",
+            "move |(a, (b, (c, ())))| { a }",
         ],
     );
     assert_lacks(&code, &["compile_error"]);
@@ -45,7 +45,7 @@ fn body_that_uses_the_state() {
             &code,
             &[
                 "__private::invoke_with_state(",
-                "move |(a,), rs| rs.state(a)",
+                "move |(a, ()), rs| rs.state(a)",
             ],
         );
     }
@@ -60,7 +60,7 @@ fn runspace_may_be_any_expression() {
         quote!(&mut c),
     ] {
         let code = invoke(quote!(#target, using(a), { a }));
-        assert_has(&code, &["__private::invoke(", "move |(a,)| { a }"]);
+        assert_has(&code, &["__private::invoke(", "move |(a, ())| { a }"]);
         assert_lacks(&code, &["compile_error"]);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::signal::Signal;
 use super::{Options, Worker, foreach};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::values::made;
 
 fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
@@ -16,14 +17,15 @@ fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
 
 /// A call of `items` items that each count themselves.
 fn call(items: usize, options: Options, ran: &Arc<AtomicUsize>) -> super::Results<usize> {
-    foreach(0..items, options, (Arc::clone(ran),), |(ran,)| {
+    let maker = |ran: Arc<AtomicUsize>| {
         move |worker: &mut Worker<usize, usize>| {
             worker.run(|item| {
                 ran.fetch_add(1, Ordering::SeqCst);
                 item
             });
         }
-    })
+    };
+    foreach(0..items, options, Arc::clone(ran), maker, made())
 }
 
 #[test]

@@ -55,17 +55,24 @@ use lane::Outlet;
 use crate::error::CallSite;
 use crate::scope::{Scope, scope};
 use crate::stop::StopToken;
+use crate::values::{Input, Item, Made, Outcome};
 
 /// A call that owns its items and captures.
 #[track_caller]
-pub fn foreach<I, C, M, W, R>(items: I, options: Options, captures: C, maker: M) -> Results<R>
+pub fn foreach<I, C, M, W, R>(
+    items: I,
+    options: Options,
+    captures: C,
+    maker: M,
+    _: Made<R>,
+) -> Results<R>
 where
     I: IntoIterator,
-    I::IntoIter: Send + 'static,
-    I::Item: Send + 'static,
+    I::IntoIter: Input + 'static,
+    I::Item: Item + 'static,
     M: FnOnce(C) -> W,
     W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'static,
-    R: Send + 'static,
+    R: Outcome + 'static,
 {
     let site = site(&options);
     let stop = StopToken::child_of_current();
@@ -88,14 +95,15 @@ pub fn foreach_within<'scope, I, C, M, W, R>(
     options: Options,
     captures: C,
     maker: M,
+    _: Made<R>,
 ) -> Results<R>
 where
     I: IntoIterator,
-    I::IntoIter: Send + 'scope,
-    I::Item: Send + 'scope,
+    I::IntoIter: Input + 'scope,
+    I::Item: Item + 'scope,
     M: FnOnce(C) -> W,
     W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'scope,
-    R: Send + 'scope,
+    R: Outcome + 'scope,
 {
     let site = site(&options);
     let executor = scope.executor(&options.target);
@@ -117,14 +125,15 @@ pub fn foreach_borrowed<'a, I, C, M, W, R>(
     options: Options,
     captures: C,
     maker: M,
+    _: Made<R>,
 ) -> Results<R>
 where
     I: IntoIterator,
-    I::IntoIter: Send + 'a,
-    I::Item: Send + 'a,
+    I::IntoIter: Input + 'a,
+    I::Item: Item + 'a,
     M: FnOnce(C) -> W,
     W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
-    R: Send + 'a,
+    R: Outcome + 'a,
 {
     let site = site(&options);
     let items = items.into_iter();

@@ -22,6 +22,7 @@ use super::lane::Event;
 use super::supply::Numbered;
 use super::worker::Worker;
 use super::{Options, Results, foreach};
+use crate::capture::AllSent;
 use crate::context;
 use crate::error::Cause;
 use crate::judge::Judgement;
@@ -33,6 +34,7 @@ use crate::process::pool::{
 };
 use crate::process::{Failure, ProcessError, Start, default_pool};
 use crate::stop::StopToken;
+use crate::values::{Input, Made, SentItem, SentOutput};
 
 /// Worker processes with settings of their own: `on = process(&pool)`.
 ///
@@ -174,20 +176,41 @@ impl Options {
 
 /// A call whose body runs in worker processes.
 #[track_caller]
-pub fn foreach_process<I, C, W, R>(
+pub fn foreach_process<I, K, C, W, R>(
     items: I,
-    mut options: Options,
-    captures: C,
+    options: Options,
+    captures: K,
     maker: fn(C) -> W,
+    made: Made<R>,
 ) -> Results<R>
 where
     I: IntoIterator,
-    I::IntoIter: Send + 'static,
-    I::Item: Serialize + DeserializeOwned + Send + 'static,
-    C: Serialize + DeserializeOwned,
-    W: Fn(&mut ProcessWorker<'_, '_, I::Item, R>),
-    R: Serialize + DeserializeOwned + Send + 'static,
+    I::IntoIter: Input + 'static,
+    I::Item: SentItem + 'static,
+    K: AllSent<Itself = C>,
+    W: Fn(&mut ProcessWorker<'_, I::Item, R>),
+    R: SentOutput + 'static,
 {
+    in_processes::<I, K, W, R>(items, options, captures, maker, made)
+}
+
+#[track_caller]
+fn in_processes<I, K, W, R>(
+    items: I,
+    mut options: Options,
+    captures: K,
+    maker: fn(K::Itself) -> W,
+    made: Made<R>,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Input + 'static,
+    I::Item: SentItem + 'static,
+    K: AllSent,
+    W: Fn(&mut ProcessWorker<'_, I::Item, R>),
+    R: SentOutput + 'static,
+{
+    let captures = captures.itself();
     let pool = match options.process_pool.take() {
         Some(pool) => {
             options.set_default_throttle(pool.options().workers);
@@ -202,7 +225,7 @@ where
     };
     let run = policy::check(asked)
         .map_err(Failure::Denied)
-        .and_then(|()| Ok(Body::new(serve::<C, I::Item, R, W>, maker)?))
+        .and_then(|()| Ok(Body::new(serve::<K::Itself, I::Item, R, W>, maker)?))
         .and_then(|body| Run::new(Start::here()?, body, &captures))
         .map(Arc::new)
         .map_err(ProcessError::new);
@@ -212,7 +235,7 @@ where
             Err(error) => worker.call().fail(None, Cause::Process(error.clone())),
         }
     };
-    foreach(items, options, (), local)
+    foreach(items, options, (), local, made)
 }
 
 /// In the worker process.
@@ -221,7 +244,7 @@ where
     C: DeserializeOwned,
     T: DeserializeOwned,
     R: Serialize,
-    W: Fn(&mut ProcessWorker<'_, '_, T, R>),
+    W: Fn(&mut ProcessWorker<'_, T, R>),
 {
     serve_items(io, |captures: C, items: &mut ItemLoop<'_, T, R>| {
         maker(captures)(&mut ProcessWorker { items });
@@ -230,23 +253,25 @@ where
 
 /// Takes items and runs the body on them, in a worker process: what the macro's worker closure is
 /// given there.
-pub struct ProcessWorker<'a, 'b, T, R> {
-    items: &'a mut ItemLoop<'b, T, R>,
+///
+/// Its methods have no bounds: what does not fit has been reported at the call.
+pub struct ProcessWorker<'a, T, R> {
+    items: &'a mut (dyn Items<T, R> + 'a),
 }
 
-impl<T: DeserializeOwned, R: Serialize> ProcessWorker<'_, '_, T, R> {
+impl<T, R> ProcessWorker<'_, T, R> {
     /// Runs `body` on every item this worker gets: one value an item.
-    pub fn run<F: FnMut(T) -> R>(&mut self, body: F) {
-        self.items.run(body);
+    pub fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
+        self.items.run(&mut body);
     }
 
     /// Like [`run`](Self::run); `judge` says what each value means.
-    pub fn run_judged<F, J>(&mut self, body: F, judge: J)
+    pub fn run_judged<F, J>(&mut self, mut body: F, judge: J)
     where
         F: FnMut(T) -> R,
         J: Fn(&R) -> Judgement,
     {
-        self.items.run_judged(body, judge);
+        self.items.run_judged(&mut body, &judge);
     }
 
     /// Nothing: an item that may be tried again has stayed with the process that sent it.
@@ -254,12 +279,32 @@ impl<T: DeserializeOwned, R: Serialize> ProcessWorker<'_, '_, T, R> {
 
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
-        self.items
-            .run_emitting(|item, child| body(item, &ItemContext::there(child)));
+        self.items.run_emitting(&mut body);
     }
 }
 
-impl<T, R> fmt::Debug for ProcessWorker<'_, '_, T, R> {
+/// The items of a worker, where it is known how they are read.
+trait Items<T, R> {
+    fn run(&mut self, body: &mut dyn FnMut(T) -> R);
+    fn run_judged(&mut self, body: &mut dyn FnMut(T) -> R, judge: &dyn Fn(&R) -> Judgement);
+    fn run_emitting(&mut self, body: &mut dyn FnMut(T, &ItemContext<'_, R>));
+}
+
+impl<T: DeserializeOwned, R: Serialize> Items<T, R> for ItemLoop<'_, T, R> {
+    fn run(&mut self, body: &mut dyn FnMut(T) -> R) {
+        ItemLoop::run(self, body);
+    }
+
+    fn run_judged(&mut self, body: &mut dyn FnMut(T) -> R, judge: &dyn Fn(&R) -> Judgement) {
+        ItemLoop::run_judged(self, body, judge);
+    }
+
+    fn run_emitting(&mut self, body: &mut dyn FnMut(T, &ItemContext<'_, R>)) {
+        ItemLoop::run_emitting(self, |item, child| body(item, &ItemContext::there(child)));
+    }
+}
+
+impl<T, R> fmt::Debug for ProcessWorker<'_, T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessWorker").finish_non_exhaustive()
     }

@@ -20,6 +20,7 @@ use super::error::JobErrorKind;
 use super::feed::{Feeder, Recorder, fed_on, pump};
 use super::handle::Job;
 use super::record::{Level, Record};
+use crate::capture::AllSent;
 use crate::named::NamedJob;
 use crate::policy;
 use crate::process::call::{ChildJob, Event, Running, call, fresh, serve_call, serve_job};
@@ -28,6 +29,7 @@ use crate::process::entry::{Body, ChildIo, Setup};
 use crate::process::{Failure, ProcessError, Start};
 use crate::stop::StopToken;
 use crate::sync::Mutex;
+use crate::values::SentOutput;
 
 /// What the macro passes on. Not named by users, who write `name = "parse"` and the like.
 #[derive(Clone, Debug, Default)]
@@ -131,56 +133,85 @@ impl ProcessJobOptions {
 
 /// A job of one output, in a process of its own.
 #[track_caller]
-pub fn process_job<C, T>(options: ProcessJobOptions, captures: C, body: fn(C) -> T) -> Job<T>
+pub fn process_job<K, C, T>(options: ProcessJobOptions, captures: K, body: fn(C) -> T) -> Job<T>
 where
-    C: Serialize + DeserializeOwned + Send + 'static,
-    T: Serialize + DeserializeOwned + Send + 'static,
+    K: AllSent<Itself = C> + 'static,
+    C: 'static,
+    T: SentOutput + 'static,
 {
-    let sent = Body::new(serve_call::<C, T>, body);
-    let sent = sent.map_err(Failure::from);
-    start(options, Location::caller(), None, move |_| captures, sent)
+    one_output::<K, T>(options, None, captures, body)
 }
 
 /// A job of one output in a process of its own: a function with `#[runspace::job]`, by its name. What
 /// `start_job!(path::function(..))` expands to.
 #[track_caller]
-pub fn named_job<J: NamedJob>(options: ProcessJobOptions, job: J) -> Job<J::Output>
+pub fn named_job<J: NamedJob>(options: ProcessJobOptions, job: J) -> Job<J::Output> {
+    job.start(options)
+}
+
+/// The same, where the function is.
+#[track_caller]
+pub fn function_job<K, C, T>(
+    options: ProcessJobOptions,
+    name: &'static str,
+    arguments: K,
+    function: fn(C) -> T,
+) -> Job<T>
 where
-    J::Captures: Send + 'static,
-    J::Output: Send + 'static,
+    K: AllSent<Itself = C> + 'static,
+    C: 'static,
+    T: SentOutput + 'static,
 {
-    let captures = job.into_captures();
-    let call: fn(J::Captures) -> J::Output = J::call;
-    let sent = Body::new(serve_call::<J::Captures, J::Output>, call).map_err(Failure::from);
-    start(
-        options,
-        Location::caller(),
-        Some(J::NAME),
-        move |_| captures,
-        sent,
-    )
+    one_output::<K, T>(options, Some(name), arguments, function)
+}
+
+#[track_caller]
+fn one_output<K, T>(
+    options: ProcessJobOptions,
+    name: Option<&'static str>,
+    captures: K,
+    body: fn(K::Itself) -> T,
+) -> Job<T>
+where
+    K: AllSent,
+    K::Itself: 'static,
+    T: SentOutput + 'static,
+{
+    let sent = Body::new(serve_call::<K::Itself, T>, body).map_err(Failure::from);
+    let captures = captures.itself();
+    start(options, Location::caller(), name, move |_| captures, sent)
 }
 
 /// A job of as many outputs as it emits, in a process of its own.
 #[track_caller]
-pub fn process_job_emitting<C, T>(
+pub fn process_job_emitting<K, C, T>(
     options: ProcessJobOptions,
-    captures: C,
+    captures: K,
     body: fn(C, &JobContext<T>),
 ) -> Job<T>
 where
-    C: Serialize + DeserializeOwned + Send + 'static,
-    T: Serialize + DeserializeOwned + Send + 'static,
+    K: AllSent<Itself = C> + 'static,
+    C: 'static,
+    T: SentOutput + 'static,
 {
-    let sent = Body::new(serve_emitting::<C, T>, body);
+    emitting::<K, T>(options, captures, body)
+}
+
+#[track_caller]
+fn emitting<K, T>(
+    options: ProcessJobOptions,
+    captures: K,
+    body: fn(K::Itself, &JobContext<T>),
+) -> Job<T>
+where
+    K: AllSent,
+    K::Itself: 'static,
+    T: SentOutput + 'static,
+{
+    let sent = Body::new(serve_emitting::<K::Itself, T>, body).map_err(Failure::from);
+    let captures = captures.itself();
     let with_head = move |head| (head, captures);
-    start(
-        options,
-        Location::caller(),
-        None,
-        with_head,
-        sent.map_err(Failure::from),
-    )
+    start(options, Location::caller(), None, with_head, sent)
 }
 
 /// What the body of a job can ask of it, beside what the child knows itself.

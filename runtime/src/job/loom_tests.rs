@@ -10,6 +10,7 @@ use super::*;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 use crate::threads::Task;
+use crate::values::made;
 
 std::thread_local! {
     /// The threads of the execution that is explored; loom runs all of them on one.
@@ -40,6 +41,20 @@ fn options(queue: &JobQueue) -> JobOptions {
     JobOptions::new().queue(queue)
 }
 
+/// A job that takes one value with it.
+fn thread_job<C: Send + 'static, T: Send + 'static>(
+    options: JobOptions,
+    capture: C,
+    maker: impl FnOnce(C) -> T + Send + 'static,
+) -> Job<T> {
+    super::thread_job(
+        options,
+        (capture, ()),
+        |(capture, ())| maker(capture),
+        made(),
+    )
+}
+
 #[test]
 fn a_wait_hears_of_the_end() {
     explore(|| {
@@ -55,10 +70,11 @@ fn a_wait_hears_of_the_end() {
 fn an_iterator_hears_of_each_output_and_of_the_end() {
     explore(|| {
         let queue = JobQueue::new(1);
-        let job = thread_job_emitting(options(&queue), (), |(), job| {
+        let body = |(), job: &JobContext<_>| {
             job.emit(1);
             job.emit(2);
-        });
+        };
+        let job = thread_job_emitting(options(&queue), (), body, made());
         assert!(job.iter().eq([1, 2]));
     });
 }

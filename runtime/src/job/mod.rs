@@ -50,7 +50,9 @@ pub use context::JobContext;
 pub use error::{JobError, JobErrorKind, RemoveError};
 pub use handle::Job;
 #[cfg(feature = "process")]
-pub use in_process::{ProcessJobOptions, named_job, process_job, process_job_emitting};
+pub use in_process::{
+    ProcessJobOptions, function_job, named_job, process_job, process_job_emitting,
+};
 pub use iter::JobIter;
 pub use location::JobLocation;
 #[cfg(feature = "process")]
@@ -65,16 +67,18 @@ pub use wait::{AnyJob, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
 use self::backend::OnThread;
 use self::core::{Core, Origin};
 use self::port::{Outputs, Port};
+use crate::capture::AllMoved;
 use crate::context as surroundings;
 use crate::stop::StopToken;
+use crate::values::{Made, Output};
 
 /// Starts a job of one output: what `maker` answers. What `start_thread_job!` expands to.
 #[track_caller]
-pub fn thread_job<C, M, T>(options: JobOptions, captures: C, maker: M) -> Job<T>
+pub fn thread_job<C, M, T>(options: JobOptions, captures: C, maker: M, _: Made<T>) -> Job<T>
 where
-    C: Send + 'static,
+    C: AllMoved + 'static,
     M: FnOnce(C) -> T + Send + 'static,
-    T: Send + 'static,
+    T: Output + 'static,
 {
     let body = move |job: &JobContext<T>| job.deliver(maker(captures));
     start(options, Location::caller(), body)
@@ -82,11 +86,16 @@ where
 
 /// Starts a job of as many outputs as it emits. What `start_thread_job!` with `|job|` expands to.
 #[track_caller]
-pub fn thread_job_emitting<C, M, T>(options: JobOptions, captures: C, maker: M) -> Job<T>
+pub fn thread_job_emitting<C, M, T>(
+    options: JobOptions,
+    captures: C,
+    maker: M,
+    _: Made<T>,
+) -> Job<T>
 where
-    C: Send + 'static,
+    C: AllMoved + 'static,
     M: FnOnce(C, &JobContext<T>) + Send + 'static,
-    T: Send + 'static,
+    T: Output + 'static,
 {
     let body = move |job: &JobContext<T>| maker(captures, job);
     start(options, Location::caller(), body)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::feed::{Feeder, fed};
 use super::*;
 use crate::error::{Cause, ItemError, PanicPayload};
+use crate::values::made;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -118,12 +119,17 @@ fn places_are_lent_through_a_fed_job() {
     let inside = Arc::clone(&call);
     let (tx, rx) = mpsc::channel();
     let options = || JobOptions::new().queue(&queue);
-    let outer = thread_job(options(), (inside, tx), |(inside, tx)| {
-        tx.send(()).unwrap();
-        inside.wait()
-    });
+    let outer = thread_job(
+        options(),
+        (inside, (tx, ())),
+        |(inside, (tx, ()))| {
+            tx.send(()).unwrap();
+            inside.wait()
+        },
+        made(),
+    );
     rx.recv_timeout(LIMIT).unwrap();
-    let inner = thread_job(options(), (), |()| 7);
+    let inner = thread_job(options(), (), |()| 7, made());
     assert_eq!(inner.state(), JobState::NotStarted);
     let entered = surroundings::enter(call.port.core.context());
     feeder.output(inner.join().unwrap());

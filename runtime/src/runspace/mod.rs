@@ -34,6 +34,9 @@ pub use single::{Runspace, RunspaceBuilder, RunspaceState};
 
 use host::Host;
 
+use crate::capture::AllMoved;
+use crate::values::{Made, Output};
+
 mod sealed {
     use std::sync::Arc;
 
@@ -76,12 +79,18 @@ impl Invoke for &RunspacePool {}
 
 /// Starts a body. What `invoke!` expands to.
 #[track_caller]
-pub fn invoke<X, C, M, R>(target: X, options: InvokeOptions, captures: C, maker: M) -> Invocation<R>
+pub fn invoke<X, C, M, R>(
+    target: X,
+    options: InvokeOptions,
+    captures: C,
+    maker: M,
+    _: Made<R>,
+) -> Invocation<R>
 where
     X: Invoke,
-    C: Send + 'static,
+    C: AllMoved + 'static,
     M: FnOnce(C) -> R + Send + 'static,
-    R: Send + 'static,
+    R: Output + 'static,
 {
     let body = move |_: &mut RunspaceContext| maker(captures);
     Invocation::start(target.host(), options.name, Location::caller(), body)
@@ -94,12 +103,13 @@ pub fn invoke_with_state<X, C, M, R>(
     options: InvokeOptions,
     captures: C,
     maker: M,
+    _: Made<R>,
 ) -> Invocation<R>
 where
     X: Invoke,
-    C: Send + 'static,
+    C: AllMoved + 'static,
     M: FnOnce(C, &mut RunspaceContext) -> R + Send + 'static,
-    R: Send + 'static,
+    R: Output + 'static,
 {
     let body = move |runspace: &mut RunspaceContext| maker(captures, runspace);
     Invocation::start(target.host(), options.name, Location::caller(), body)
