@@ -14,6 +14,7 @@ mod back_ends;
 mod pipelines;
 mod processes;
 mod runspaces;
+mod snapshots;
 
 /// The expansion of `foreach_parallel!`, formatted; it must parse as the value of a `let`.
 fn foreach(call: TokenStream) -> String {

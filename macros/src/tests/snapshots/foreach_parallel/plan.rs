@@ -1,0 +1,13 @@
+// foreach_parallel!(numbers, on = plan, using(factor), |n| n * factor)
+
+::runspace::__private::foreach(
+    ::core::iter::IntoIterator::into_iter(numbers),
+    ::runspace::__private::Options::new().on(::runspace::__private::on_plan()),
+    (::runspace::__private::capture(factor),),
+    |(factor,)| move |worker| {
+        #[allow(
+            clippy::redundant_closure,
+            clippy::redundant_closure_for_method_calls
+        )] worker.run(|n| n * factor);
+    },
+)

@@ -1,0 +1,15 @@
+// foreach_parallel!(paths, on = process, throttle = 4, retry = 1, using(limit), |path: PathBuf| {
+//     parse_untrusted(&path, limit)
+// })
+
+::runspace::__private::foreach_process(
+    ::core::iter::IntoIterator::into_iter(paths),
+    ::runspace::__private::Options::new().throttle(4).retry(1),
+    (::runspace::__private::serial(limit),),
+    |(limit,)| move |worker| {
+        #[allow(
+            clippy::redundant_closure,
+            clippy::redundant_closure_for_method_calls
+        )] worker.run(|path: PathBuf| { parse_untrusted(&path, limit) });
+    },
+)
