@@ -7,41 +7,39 @@ use std::time::{Duration, Instant};
 use super::call::{Call, Grow};
 use super::executor::Executor;
 use super::exit::Exit;
-use super::feeder::Feeder;
+use super::feeder::{Feeder, Source};
 use super::lane::{Lane, Outlet};
 use super::supply::{Pool, Supply};
 use super::worker::{Retired, Worker};
 use crate::error::{Cause, drop_caught};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 
+/// The macro's worker closure. Each worker enters it once, so a call through a pointer costs nothing
+/// there, and what is compiled for a call of the macro ends here: all below is compiled once for each
+/// type of item and result.
+pub(crate) type Work<'a, T, R> = Box<dyn Fn(&mut Worker<T, R>) + Send + Sync + 'a>;
+
 /// What the threads of one call share. Holds the worker closure, and with it the captured values;
 /// the last thread to leave drops it.
-pub(crate) struct Crew<'a, T, R, W> {
+pub(crate) struct Crew<'a, T, R> {
     call: Arc<Call>,
     pool: Arc<Pool<T>>,
     outlet: Arc<Outlet<R>>,
-    body: W,
+    body: Work<'a, T, R>,
     executor: Box<dyn Executor<'a> + 'a>,
     /// Those of them that have not begun.
     under_way: AtomicUsize,
 }
 
-impl<'a, T, R, W> Crew<'a, T, R, W>
-where
-    T: Send + 'a,
-    R: Send + 'a,
-    W: Fn(&mut Worker<T, R>) + Send + Sync + 'a,
-{
+impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     /// Starts a call: its feeder first, which sees to the rest.
-    pub(crate) fn start<I>(
+    pub(crate) fn start(
         call: Arc<Call>,
         outlet: Arc<Outlet<R>>,
-        body: W,
+        body: Work<'a, T, R>,
         executor: Box<dyn Executor<'a> + 'a>,
-        input: I,
-    ) where
-        I: Iterator<Item = T> + Send + 'a,
-    {
+        input: Box<dyn Source<T, R> + 'a>,
+    ) {
         let (pool, queue) = Pool::new();
         let feeder = Feeder::new(Arc::clone(&call), input, queue);
         let crew = Arc::new(Self {
@@ -155,10 +153,7 @@ where
             .is_ok()
     }
 
-    fn serve_as_feeder<I>(self: Arc<Self>, feeder: Feeder<I>)
-    where
-        I: Iterator<Item = T> + Send + 'a,
-    {
+    fn serve_as_feeder(self: Arc<Self>, feeder: Feeder<'a, T, R>) {
         let entered = self.call.enter();
         feeder.feed(&self);
         if self.call.is_closed() {

@@ -7,62 +7,130 @@ use std::sync::Arc;
 use super::call::Call;
 use super::crew::Crew;
 use super::supply::Numbered;
-use super::worker::Worker;
 use crate::error::{Cause, PanicPayload, drop_caught};
 use crate::sync::deque::Worker as Deque;
 
-pub(crate) struct Feeder<I: Iterator> {
+pub(crate) struct Feeder<'a, T, R> {
+    input: Box<dyn Source<T, R> + 'a>,
+    intake: Intake<T>,
+}
+
+/// What the user gave as items. Only what is here is compiled for each type of iterator.
+pub(crate) trait Source<T, R>: Send {
+    /// Takes up to `room` items.
+    fn pull<'a>(&mut self, room: u64, intake: &mut Intake<T>, crew: &Arc<Crew<'a, T, R>>) -> Round
+    where
+        T: 'a,
+        R: 'a;
+
+    /// How many items there are, at least and at most: [`Iterator::size_hint`].
+    fn size(&self) -> (usize, Option<usize>);
+}
+
+/// Where items go that have been taken.
+pub(crate) struct Intake<T> {
     call: Arc<Call>,
-    input: I,
-    queue: Deque<Numbered<I::Item>>,
+    queue: Deque<Numbered<T>>,
     taken: u64,
-    /// Whether the input has been seen to have more than was taken.
+    /// Whether the input may have more than was taken.
     has_more: bool,
 }
 
 /// What a round of pulls came to.
-enum Round {
+pub(crate) enum Round {
     Full,
     Ended,
 }
 
-impl<I: Iterator> Feeder<I> {
-    pub(crate) fn new(call: Arc<Call>, input: I, queue: Deque<Numbered<I::Item>>) -> Self {
-        Self {
+impl<I, R> Source<I::Item, R> for I
+where
+    I: Iterator + Send,
+    I::Item: Send,
+    R: Send,
+{
+    fn pull<'a>(
+        &mut self,
+        room: u64,
+        intake: &mut Intake<I::Item>,
+        crew: &Arc<Crew<'a, I::Item, R>>,
+    ) -> Round
+    where
+        I::Item: 'a,
+        R: 'a,
+    {
+        for _ in 0..room {
+            if intake.is_closed() {
+                return Round::Ended;
+            }
+            let Some(item) = self.next() else {
+                intake.has_more = false;
+                return Round::Ended;
+            };
+            if intake.is_closed() {
+                return Round::Ended; // the stop came first: this item was never taken
+            }
+            intake.push(item);
+            if self.size_hint().1 == Some(0) {
+                intake.has_more = false;
+                return Round::Ended; // the feeder itself sees to the last item
+            }
+            crew.recruit();
+            intake.rouse();
+        }
+        Round::Full
+    }
+
+    fn size(&self) -> (usize, Option<usize>) {
+        self.size_hint()
+    }
+}
+
+impl<'a, T: Send + 'a, R: Send + 'a> Feeder<'a, T, R> {
+    pub(crate) fn new(
+        call: Arc<Call>,
+        input: Box<dyn Source<T, R> + 'a>,
+        queue: Deque<Numbered<T>>,
+    ) -> Self {
+        let intake = Intake {
             call,
-            input,
             queue,
             taken: 0,
             has_more: true,
-        }
+        };
+        Self { input, intake }
     }
 
     /// Feeds until the input ends, panics or the call is stopped; then drops the input.
-    pub(crate) fn feed<'a, R, W>(mut self, crew: &Arc<Crew<'a, I::Item, R, W>>)
-    where
-        I::Item: Send + 'a,
-        R: Send + 'a,
-        W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
-    {
-        while let Some(room) = self.wait_for_room() {
-            self.call.set_pulling(true);
-            let round = catch_unwind(AssertUnwindSafe(|| self.pull(room, crew)));
-            self.call.set_pulling(false);
+    pub(crate) fn feed(self, crew: &Arc<Crew<'a, T, R>>) {
+        let Self {
+            mut input,
+            mut intake,
+        } = self;
+        while let Some(room) = intake.wait_for_room() {
+            intake.call.set_pulling(true);
+            let pull = AssertUnwindSafe(|| input.pull(room, &mut intake, crew));
+            let round = catch_unwind(pull);
+            intake.call.set_pulling(false);
             match round {
                 Ok(Round::Full) => {}
                 Ok(Round::Ended) => break,
                 Err(payload) => {
                     let cause = Cause::InputPanicked(PanicPayload::new(payload));
-                    self.call.fail(Some(self.taken), cause);
-                    self.has_more = false;
+                    intake.call.fail(Some(intake.taken), cause);
+                    intake.has_more = false;
                     break;
                 }
             }
         }
-        self.note_deadline();
-        let Self { call, input, .. } = self;
-        call.note_drop(drop_caught(input));
-        call.end_input();
+        intake.note_deadline();
+        intake.call.note_drop(drop_caught(input));
+        intake.call.end_input();
+    }
+}
+
+impl<T> Intake<T> {
+    fn is_closed(&self) -> bool {
+        self.call.is_closed()
     }
 
     /// What the deadline has kept from being taken is reported too, as one: nobody knows how many.
@@ -96,33 +164,9 @@ impl<I: Iterator> Feeder<I> {
         }
     }
 
-    fn pull<'a, R, W>(&mut self, room: u64, crew: &Arc<Crew<'a, I::Item, R, W>>) -> Round
-    where
-        I::Item: Send + 'a,
-        R: Send + 'a,
-        W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
-    {
-        for _ in 0..room {
-            if self.call.is_closed() {
-                return Round::Ended;
-            }
-            let Some(item) = self.input.next() else {
-                self.has_more = false;
-                return Round::Ended;
-            };
-            if self.call.is_closed() {
-                return Round::Ended; // the stop came first: this item was never taken
-            }
-            self.queue.push((self.taken, item));
-            self.taken += 1;
-            if self.input.size_hint().1 == Some(0) {
-                self.has_more = false;
-                return Round::Ended; // the feeder itself sees to the last item
-            }
-            crew.recruit();
-            self.rouse();
-        }
-        Round::Full
+    fn push(&mut self, item: T) {
+        self.queue.push((self.taken, item));
+        self.taken += 1;
     }
 
     /// Tells a sleeping worker of the item just pushed: for certain when items are costly, when

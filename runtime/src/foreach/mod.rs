@@ -48,8 +48,9 @@ pub use results::{CallThrottle, Outcomes, Results};
 pub use worker::{Copied, Worker};
 
 use call::Call;
-use crew::Crew;
+use crew::{Crew, Work};
 use executor::{Direct, Executor};
+use feeder::Source;
 use lane::Outlet;
 
 use crate::error::CallSite;
@@ -75,16 +76,11 @@ where
     R: Outcome + 'static,
 {
     let site = site(&options);
+    let input = Box::new(items.into_iter());
+    let work = Box::new(maker(captures));
     let stop = StopToken::child_of_current();
     let executor = Direct(options.target.clone());
-    start(
-        items.into_iter(),
-        &options,
-        site,
-        maker(captures),
-        stop,
-        Box::new(executor),
-    )
+    start(input, &options, site, work, stop, Box::new(executor))
 }
 
 /// A call in a scope: what it owns may borrow from outside the scope.
@@ -106,16 +102,11 @@ where
     R: Outcome + 'scope,
 {
     let site = site(&options);
+    let input = Box::new(items.into_iter());
+    let work = Box::new(maker(captures));
     let executor = scope.executor(&options.target);
     let stop = scope.stop_token();
-    start(
-        items.into_iter(),
-        &options,
-        site,
-        maker(captures),
-        stop,
-        Box::new(executor),
-    )
+    start(input, &options, site, work, stop, Box::new(executor))
 }
 
 /// A call that borrows: it runs all items before it answers.
@@ -136,13 +127,9 @@ where
     R: Outcome + 'a,
 {
     let site = site(&options);
-    let items = items.into_iter();
-    let worker = maker(captures);
-    scope(|scope| {
-        let executor = scope.executor(&options.target);
-        let stop = scope.stop_token();
-        start(items, &options, site, worker, stop, Box::new(executor)).finish()
-    })
+    let input = Box::new(items.into_iter());
+    let work = Box::new(maker(captures));
+    start_and_finish(input, &options, site, work)
 }
 
 #[track_caller]
@@ -153,25 +140,36 @@ fn site(options: &Options) -> CallSite {
     }
 }
 
+// The functions above are compiled for each call of the macro, and so is as little as can be. What
+// is below is compiled for each type of item and result.
+
 #[track_caller]
-fn start<'a, I, W, R>(
-    input: I,
+fn start_and_finish<'a, T: Send + 'a, R: Send + 'a>(
+    input: Box<dyn Source<T, R> + 'a>,
     options: &Options,
     site: CallSite,
-    body: W,
+    work: Work<'a, T, R>,
+) -> Results<R> {
+    scope(|scope| {
+        let executor = scope.executor(&options.target);
+        let stop = scope.stop_token();
+        start(input, options, site, work, stop, Box::new(executor)).finish()
+    })
+}
+
+#[track_caller]
+fn start<'a, T: Send + 'a, R: Send + 'a>(
+    input: Box<dyn Source<T, R> + 'a>,
+    options: &Options,
+    site: CallSite,
+    work: Work<'a, T, R>,
     stop: StopToken,
     executor: Box<dyn Executor<'a> + 'a>,
-) -> Results<R>
-where
-    I: Iterator + Send + 'a,
-    I::Item: Send + 'a,
-    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
-    R: Send + 'a,
-{
-    let size = input.size_hint();
+) -> Results<R> {
+    let size = input.size();
     let call = Call::new(site, options, stop, executor.may_leave_behind(), size);
     let outlet = Outlet::new(call.throttle());
     let results = Results::live(call.clone(), outlet.clone(), options.ordered);
-    Crew::start(call, outlet, body, executor, input);
+    Crew::start(call, outlet, work, executor, input);
     results
 }

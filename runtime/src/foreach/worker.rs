@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::item::{ItemContext, Stopped};
 use super::lane::Lane;
 use super::supply::{Numbered, Supply};
-use crate::context;
+use crate::context::{self, Entered};
 use crate::error::{Cause, PanicPayload, drop_caught};
 use crate::judge::Judgement;
 
@@ -55,7 +55,11 @@ impl<T, R> Worker<T, R> {
 
     /// Runs `body` on every item this worker gets: one value an item.
     pub fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
-        self.each(|exit, index, item| exit.value(index, body(item)));
+        self.each(&mut |batch| {
+            while let Some((index, item)) = batch.next() {
+                batch.exit.value(index, body(item));
+            }
+        });
     }
 
     /// Like [`run`](Self::run); `judge` says what each value means.
@@ -64,10 +68,12 @@ impl<T, R> Worker<T, R> {
         F: FnMut(T) -> R,
         J: Fn(&R) -> Judgement,
     {
-        self.each(|exit, index, item| {
-            let value = body(item);
-            let judgement = judge(&value);
-            exit.judged(index, value, judgement);
+        self.each(&mut |batch| {
+            while let Some((index, item)) = batch.next() {
+                let value = body(item);
+                let judgement = judge(&value);
+                batch.exit.judged(index, value, judgement);
+            }
         });
     }
 
@@ -81,24 +87,25 @@ impl<T, R> Worker<T, R> {
 
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
-        self.each(|exit, index, item| {
-            body(
-                item,
-                &ItemContext::new(&exit.lane, index, exit.has_limits()),
-            );
-            exit.ended(index);
+        self.each(&mut |batch| {
+            while let Some((index, item)) = batch.next() {
+                let exit = batch.exit;
+                body(
+                    item,
+                    &ItemContext::new(&exit.lane, index, exit.has_limits()),
+                );
+                exit.ended(index);
+            }
         });
     }
 
-    fn each(&mut self, mut one: impl FnMut(&Exit<T, R>, u64, T)) {
+    /// `run` has the loop that is compiled around a body, the rest is the same for all of them.
+    fn each(&mut self, run: &mut dyn FnMut(&mut Batch<'_, T, R>)) {
         self.has_run = true;
         while let Some(first) = self.next() {
             let start = Instant::now();
             let index = first.0;
-            let count = match self.exit.has_limits() {
-                false => self.batch(first, &mut one),
-                true => self.single(first, &mut one),
-            };
+            let count = self.batch(first, run);
             let time = start.elapsed();
             self.call.pace.record(time, count);
             if count == 1 && self.call.slowest.is_wanted() {
@@ -198,47 +205,23 @@ impl<T, R> Worker<T, R> {
 
     /// Runs `first` and the rest of this worker's own items; answers how many. A panic is caught
     /// around many items rather than around each: it costs nothing until there is one.
-    fn batch(&mut self, first: Numbered<T>, one: &mut impl FnMut(&Exit<T, R>, u64, T)) -> u64 {
-        let Self {
-            call, supply, exit, ..
-        } = self;
-        let mut next = Some(first);
-        let mut count = 0;
-        while next.is_some() {
-            let mut current = 0;
-            let caught = catch_unwind(AssertUnwindSafe(|| {
-                while let Some((index, item)) = next.take() {
-                    current = index;
-                    count += 1;
-                    one(exit, index, item);
-                    if !call.is_closed() {
-                        next = supply.own();
-                    }
-                }
-            }));
-            if let Err(payload) = caught {
-                exit.failed(current, body_cause(call, payload));
-                next = supply.own().filter(|_| !call.is_closed());
-            }
+    fn batch(&mut self, first: Numbered<T>, run: &mut dyn FnMut(&mut Batch<'_, T, R>)) -> u64 {
+        let mut batch = Batch {
+            call: &self.call,
+            supply: &mut self.supply,
+            exit: &self.exit,
+            has_limits: self.exit.has_limits(),
+            first: Some(first),
+            entered: None,
+            current: 0,
+            count: 0,
+        };
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut batch))) {
+            batch.entered = None;
+            let cause = body_cause(batch.call, payload);
+            batch.exit.failed(batch.current, cause);
         }
-        count
-    }
-
-    /// Runs one item of a call with limits; answers how many that is.
-    fn single(
-        &mut self,
-        (index, item): Numbered<T>,
-        one: &mut impl FnMut(&Exit<T, R>, u64, T),
-    ) -> u64 {
-        let exit = &self.exit;
-        let caught = catch_unwind(AssertUnwindSafe(|| {
-            let _entered = exit.begin(index, &item);
-            one(exit, index, item);
-        }));
-        if let Err(payload) = caught {
-            exit.failed(index, body_cause(&self.call, payload));
-        }
-        1
+        batch.count
     }
 
     /// Ends the items that were taken from the input and will not run.
@@ -272,6 +255,42 @@ impl<T, R> Worker<T, R> {
             (false, true) => Retired::Surplus,
             (false, false) => Retired::WithPlace,
         }
+    }
+}
+
+/// The items that a worker runs in one go, and where it puts what comes of them. In a call with limits
+/// that is one item.
+struct Batch<'a, T, R> {
+    call: &'a Call,
+    supply: &'a mut Supply<T>,
+    exit: &'a Exit<T, R>,
+    has_limits: bool,
+    first: Option<Numbered<T>>,
+    /// The surroundings of the item that runs, where it has its own.
+    entered: Option<Entered>,
+    /// The item that runs, or was the last to run.
+    current: u64,
+    count: u64,
+}
+
+impl<T, R> Batch<'_, T, R> {
+    /// The next item to run. What a stop leaves is ended elsewhere, see [`Worker::give_up_rest`].
+    fn next(&mut self) -> Option<Numbered<T>> {
+        let next = match self.first.take() {
+            Some(first) => first,
+            None if self.has_limits => {
+                self.entered = None;
+                return None;
+            }
+            None if self.call.is_closed() => return None,
+            None => self.supply.own()?,
+        };
+        self.current = next.0;
+        self.count += 1;
+        if self.has_limits {
+            self.entered = self.exit.begin(next.0, &next.1);
+        }
+        Some(next)
     }
 }
 
