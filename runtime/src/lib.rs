@@ -135,6 +135,7 @@ pub use stop::{StopToken, stop_token, stopping};
 ///
 /// Beside the function stands a type with its name and its visibility, which is how `start_job!`
 /// finds it. So `use` brings both, and no module or type in the same place can have that name.
+/// `docs/expansion.md` shows all that is made.
 #[cfg(feature = "process")]
 pub use runspace_macros::job;
 
@@ -155,6 +156,7 @@ pub use runspace_macros::job;
 ///
 /// It stands on the `main` of the program, whatever it returns. An `async fn main` has the attribute
 /// of its runtime as well; in either order, the runtime is started in no child process.
+/// `docs/expansion.md` shows what becomes of it.
 ///
 /// # Options
 ///

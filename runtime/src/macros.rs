@@ -27,6 +27,8 @@
 /// ITEMS is anything that can be iterated. It is read as there is room for what it yields, so it may
 /// be longer than memory, or endless. Items begin in its order.
 ///
+/// What a call becomes is shown in `docs/expansion.md`, beside the code one would write by hand.
+///
 /// # Options
 ///
 /// | option | value | without it |
@@ -239,6 +241,8 @@ macro_rules! foreach_parallel {
 /// The value of the call is what its last stage answers. After a parallel stage that is
 /// [`Results`](crate::Results), an iterator that streams.
 ///
+/// What a call becomes is shown in `docs/expansion.md`, beside the code one would write by hand.
+///
 /// # How it runs
 ///
 /// Every parallel stage starts at once, with workers of its own, and reads from the one in front of
@@ -311,6 +315,8 @@ macro_rules! pipeline {
 ///
 /// A job waits for a place in its queue, in the order in which jobs were started.
 ///
+/// What a call becomes is shown in `docs/expansion.md`, beside the code one would write by hand.
+///
 /// # Options
 ///
 /// | option | value | without it |
@@ -382,6 +388,8 @@ macro_rules! start_thread_job {
 /// will do: `start_job! { let a = work(); a + 1 }`. They are taken for statements unless they begin
 /// as a call does, with `using(..),` or an option and a comma, or are nothing but the call of a
 /// function by its path, see below.
+///
+/// What a call becomes is shown in `docs/expansion.md`, beside the code one would write by hand.
 ///
 /// # Options
 ///
@@ -513,6 +521,8 @@ macro_rules! start_job {
 ///
 /// A runspace runs one block at a time, in the order in which they were invoked, and all of them on
 /// the same thread. A pool runs as many as it has runspaces.
+///
+/// What a call becomes is shown in `docs/expansion.md`, beside the code one would write by hand.
 ///
 /// # Options
 ///

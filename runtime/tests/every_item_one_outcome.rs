@@ -291,6 +291,29 @@ fn what_an_item_emitted_before_it_failed_is_kept() {
 }
 
 #[test]
+fn a_panic_after_a_stop_leaves_no_item_without_an_outcome() {
+    within(60, || {
+        for _ in 0..20 {
+            let outcomes = foreach_parallel!(0..20_000_u64, throttle = 2, buffer = 4096, |n| {
+                if n == 10_000 {
+                    runspace::stop_token().stop();
+                    panic!("after the stop");
+                }
+                n
+            })
+            .outcomes();
+            let mut indices: Vec<u64> = outcomes
+                .filter_map(|it| it.map_or_else(|error| error.index(), Some))
+                .collect();
+            indices.sort_unstable();
+            let count = indices.len() as u64;
+            assert!(count > 10_000);
+            assert!(indices.into_iter().eq(0..count));
+        }
+    });
+}
+
+#[test]
 fn a_million_items_that_do_nothing() {
     within(60, || {
         let sum: u64 = foreach_parallel!(0..1_000_000_u64, throttle = 2, |n| n).sum();
