@@ -254,7 +254,8 @@ macro_rules! foreach_parallel {
 /// use runspace::pipeline;
 ///
 /// let first: Vec<u64> = pipeline!(
-///     0.. | foreach_parallel(ordered = true, |n| n * n)
+///     (0..)
+///         | foreach_parallel(ordered = true, |n| n * n)
 ///         | filter(|n| n % 2 == 1)
 ///         | foreach_parallel(ordered = true, |n| n + 1)
 ///         | take(3)
@@ -268,6 +269,8 @@ macro_rules! foreach_parallel {
 /// Every `|` outside of brackets ends a part of the call. Closures of a stage stand inside of its
 /// parentheses and are not concerned. A source that has a `|` or a `||` of its own goes in
 /// parentheses: `(&a | &b) | filter(..)`.
+/// So does a range without an end, `(0..) | filter(..)`: to Rust's grammar, and so to rustfmt, what
+/// comes after a bare `0..` is the end of it.
 ///
 /// # Borrowing
 ///

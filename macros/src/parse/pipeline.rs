@@ -39,6 +39,11 @@ pub(crate) fn pipeline(input: TokenStream, errors: &mut Errors) -> Option<Pipeli
         errors.push(at.span(), message);
         return None;
     }
+    if is_open_range(source.trees()) {
+        let message = "a range without an end is in parentheses here, as in `(0..)`; without them, \
+                       rustfmt takes the stages for its end, and changes them";
+        errors.push_spanned(&source.to_stream(), message);
+    }
     // `source, stage`
     if let Some(bar) = separator(&mut part, rest.is_empty(), errors) {
         stages.add(bar, part, errors)?;
@@ -77,6 +82,15 @@ pub(crate) fn pipeline(input: TokenStream, errors: &mut Errors) -> Option<Pipeli
         stages: stages.read,
         complete: stages.complete,
     })
+}
+
+/// `0..`, which to Rust's grammar goes on: `0.. | f(|x| x) | g` is a range up to a closure with the parameter
+/// `f(|x| x)`, and rustfmt drops the `|` that this pattern has no need of.
+fn is_open_range(source: &[TokenTree]) -> bool {
+    match source {
+        [.., first, second] => is_punct(first, '.') && is_punct(second, '.'),
+        _ => false,
+    }
 }
 
 /// What stands in the parentheses that a source with a `|` needs. What it becomes has no use for

@@ -127,6 +127,7 @@ fn mistake_leaves_the_expansion() {
             "separated by `|`, not `=>`",
         ),
         ("a || foreach_parallel(|x| BODY)", "`||` is no pipe"),
+        ("0.. | foreach_parallel(|x| BODY)", "as in `(0..)`"),
         ("a |> foreach_parallel(|x| BODY)", "`|>` is no pipe"),
         (
             "a | foreach_parallel(|x| BODY) filter(f)",

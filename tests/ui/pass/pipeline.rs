@@ -92,7 +92,8 @@ fn main() {
 
     // It is read as it is consumed.
     let first: Vec<u64> = pipeline!(
-        0.. | foreach_parallel(throttle = 2, ordered = true, |n| n * n)
+        (0..)
+            | foreach_parallel(throttle = 2, ordered = true, |n| n * n)
             | foreach_parallel(throttle = 2, ordered = true, |n| n + 1)
             | take(3)
             | collect()
