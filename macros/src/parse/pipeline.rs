@@ -42,7 +42,7 @@ pub(crate) fn pipeline(input: TokenStream, errors: &mut Errors) -> Option<Pipeli
     if is_open_range(source.trees()) {
         let message = "a range without an end is in parentheses here, as in `(0..)`; without them, \
                        rustfmt takes the stages for its end, and changes them";
-        errors.push_spanned(&source.to_stream(), message);
+        errors.push_spanned(source.to_stream(), message);
     }
     // `source, stage`
     if let Some(bar) = separator(&mut part, rest.is_empty(), errors) {
