@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> io::Result<ExitCode> {
     let lines = foreach_parallel!(
         files(args.paths),
-        throttle = args.jobs.into(),
+        throttle = usize::from(args.jobs),
         ordered = args.ordered,
         init(buffer = vec![0; 64 * 1024]),
         |file| line(&file?, &mut buffer)

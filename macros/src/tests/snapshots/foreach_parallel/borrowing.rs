@@ -5,12 +5,13 @@
     ::runspace::__private::Options::new(),
     (
         ::runspace::__private::borrow(&table),
-        ::runspace::__private::capture_within(offset),
+        (::runspace::__private::capture_within(offset), ()),
     ),
-    |(table, offset)| move |worker| {
+    |(table, (offset, ()))| move |worker| {
         #[allow(
             clippy::redundant_closure,
             clippy::redundant_closure_for_method_calls
         )] worker.run(|n| table[*n] + offset);
     },
+    ::runspace::__private::made(),
 )

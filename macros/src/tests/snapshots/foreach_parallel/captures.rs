@@ -7,13 +7,16 @@
     ::runspace::__private::Options::new(),
     (
         ::runspace::__private::capture(table),
-        ::runspace::__private::capture(prefix.clone()),
-        ::runspace::__private::capture(table[0]),
+        (
+            ::runspace::__private::capture(prefix.clone()),
+            (::runspace::__private::capture(table[0]), ()),
+        ),
     ),
-    |(table, prefix, first)| move |worker| {
+    |(table, (prefix, (first, ())))| move |worker| {
         #[allow(
             clippy::redundant_closure,
             clippy::redundant_closure_for_method_calls
         )] worker.run(|n| { format!("{prefix}{first}{}", table[n]) });
     },
+    ::runspace::__private::made(),
 )

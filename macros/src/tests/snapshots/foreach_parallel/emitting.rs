@@ -20,4 +20,5 @@
                 }
             });
     },
+    ::runspace::__private::made(),
 )

@@ -5,8 +5,8 @@
 ::runspace::__private::foreach(
     ::core::iter::IntoIterator::into_iter(queries),
     ::runspace::__private::Options::new(),
-    (::runspace::__private::capture(schema),),
-    |(schema,)| move |worker| {
+    (::runspace::__private::capture(schema), ()),
+    |(schema, ())| move |worker| {
         #[allow(unused_mut)]
         let mut db = open();
         #[allow(unused_mut)]
@@ -16,4 +16,5 @@
             clippy::redundant_closure_for_method_calls
         )] worker.run(|query| { db.run(&schema, &query, &mut scratch) });
     },
+    ::runspace::__private::made(),
 )

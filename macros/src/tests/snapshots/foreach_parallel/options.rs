@@ -10,4 +10,5 @@
             clippy::redundant_closure_for_method_calls
         )] worker.run(|url| fetch(&url));
     },
+    ::runspace::__private::made(),
 )

@@ -10,4 +10,5 @@
             clippy::redundant_closure_for_method_calls
         )] worker.run(|n| n + 1);
     },
+    ::runspace::__private::made(),
 )

@@ -3,11 +3,12 @@
 ::runspace::__private::foreach(
     ::core::iter::IntoIterator::into_iter(numbers),
     ::runspace::__private::Options::new().on(::runspace::__private::on_plan()),
-    (::runspace::__private::capture(factor),),
-    |(factor,)| move |worker| {
+    (::runspace::__private::capture(factor), ()),
+    |(factor, ())| move |worker| {
         #[allow(
             clippy::redundant_closure,
             clippy::redundant_closure_for_method_calls
         )] worker.run(|n| n * factor);
     },
+    ::runspace::__private::made(),
 )

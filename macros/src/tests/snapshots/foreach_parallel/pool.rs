@@ -12,4 +12,5 @@
             clippy::redundant_closure_for_method_calls
         )] worker.run(|n: u64| n * n);
     },
+    ::runspace::__private::made(),
 )

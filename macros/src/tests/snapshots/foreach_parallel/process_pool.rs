@@ -10,4 +10,5 @@
             clippy::redundant_closure_for_method_calls
         )] worker.run(|path: PathBuf| parse_untrusted(&path));
     },
+    ::runspace::__private::made(),
 )

@@ -22,22 +22,25 @@ const _: () = {
         }
     }
     impl ::runspace::__private::NamedJob for resize {
-        type Captures = (PathBuf, u32);
         type Output = Result<Image, String>;
         const NAME: &'static ::core::primitive::str = ::core::concat!(
             ::core::module_path!(), "::", "resize"
         );
-        fn into_captures(self) -> Self::Captures {
-            self.captures
+        fn start(
+            self,
+            options: ::runspace::__private::ProcessJobOptions,
+        ) -> ::runspace::Job<Self::Output> {
+            let (argument0, argument1) = self.captures;
+            ::runspace::__private::function_job(
+                options,
+                Self::NAME,
+                (
+                    ::runspace::__private::parameter()(argument0),
+                    (::runspace::__private::parameter()(argument1), ()),
+                ),
+                |(argument0, (argument1, ()))| resize(argument0, argument1),
+            )
         }
-        fn call((argument0, argument1): Self::Captures) -> Self::Output {
-            resize(argument0, argument1)
-        }
-    }
-    fn check() {
-        ::runspace::__private::named_parameter::<PathBuf>();
-        ::runspace::__private::named_parameter::<u32>();
-        ::runspace::__private::named_output::<Result<Image, String>>();
     }
     ::runspace::__private::inventory::submit! {
         ::runspace::__private::NamedEntry::of:: < resize > ()

@@ -16,18 +16,20 @@ const _: () = {
         }
     }
     impl crate::parallel::__private::NamedJob for tidy {
-        type Captures = ();
         type Output = ();
         const NAME: &'static ::core::primitive::str = "images.tidy";
-        fn into_captures(self) -> Self::Captures {
-            self.captures
+        fn start(
+            self,
+            options: crate::parallel::__private::ProcessJobOptions,
+        ) -> crate::parallel::Job<Self::Output> {
+            let () = self.captures;
+            crate::parallel::__private::function_job(
+                options,
+                Self::NAME,
+                (),
+                |()| tidy(),
+            )
         }
-        fn call((): Self::Captures) -> Self::Output {
-            tidy()
-        }
-    }
-    fn check() {
-        crate::parallel::__private::named_output::<()>();
     }
     crate::parallel::__private::inventory::submit! {
         crate ::parallel::__private::NamedEntry::of:: < tidy > ()

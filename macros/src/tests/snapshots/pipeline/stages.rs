@@ -18,18 +18,20 @@
                             clippy::redundant_closure_for_method_calls
                         )] worker.run(|path: PathBuf| std::fs::read(path));
                     },
+                    ::runspace::__private::made(),
                 )
                 .filter_map(|read| read.ok()),
         ),
         ::runspace::__private::Options::new()
             .ordered(true)
             .on(::runspace::__private::on_rayon()),
-        (::runspace::__private::capture(key),),
-        |(key,)| move |worker| {
+        (::runspace::__private::capture(key), ()),
+        |(key, ())| move |worker| {
             #[allow(
                 clippy::redundant_closure,
                 clippy::redundant_closure_for_method_calls
             )] worker.run(|bytes| digest(&key, &bytes));
         },
+        ::runspace::__private::made(),
     )
     .collect::<Vec<_>>()

@@ -10,6 +10,7 @@
                 clippy::redundant_closure_for_method_calls
             )] worker.run(|n| check(n));
         },
+        ::runspace::__private::made(),
     )
     .outcomes()
     .collect::<Result<Vec<_>, _>>()?

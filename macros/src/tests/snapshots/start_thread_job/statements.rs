@@ -7,4 +7,5 @@
         let a = work();
         a + 1
     },
+    ::runspace::__private::made(),
 )
