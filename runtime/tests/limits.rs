@@ -525,3 +525,23 @@ fn a_rate_spaces_the_starts() {
         results.stop();
     });
 }
+
+#[test]
+fn no_item_is_lost_while_the_throttle_goes_up_and_down() {
+    within(60, || {
+        for round in 0..30 {
+            let results = foreach_parallel!(0..3_000_u64, throttle = 1 + round % 4, |n| n);
+            let throttle = results.throttle();
+            let turner = std::thread::spawn(move || {
+                for n in [4, 1, 3, 2, 8, 1, 1, 5] {
+                    throttle.set(n);
+                    std::thread::yield_now();
+                }
+            });
+            let mut all: Vec<u64> = results.collect();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..3_000));
+            turner.join().unwrap();
+        }
+    });
+}

@@ -163,7 +163,8 @@ impl<T, R> Worker<T, R> {
         if self.exit.is_abandoned() || self.is_surplus {
             return None;
         }
-        if self.call.leaves_crowd() {
+        // Not with an item in hand.
+        if self.first.is_none() && self.call.leaves_crowd() {
             self.is_surplus = true;
             return None;
         }

@@ -45,7 +45,8 @@ impl Throttle {
 
     /// So many places for all calls that are given this throttle or a clone of it.
     ///
-    /// A place is taken for as long as an item runs. An item that makes a call of its own under the same
+    /// A place is taken for as long as an item runs; a body that is given up after its `timeout` keeps it
+    /// until it returns. An item that makes a call of its own under the same
     /// throttle lends it its place, so that such a call runs one item at a time and cannot wait for itself.
     ///
     /// # Panics
