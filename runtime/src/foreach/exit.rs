@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::control::{Control, End, Retry, Run, Slot, Try};
 use super::lane::{Event, Lane};
+#[cfg(feature = "process")]
+use super::supply::Numbered;
 use super::supply::Pool;
 use crate::context::{self, Context, Entered, Places};
 use crate::error::{Cause, ItemError, drop_quietly};
@@ -235,6 +237,13 @@ impl<T, R> Exit<T, R> {
         let Try { index, attempt } = ended;
         self.pool.put_later((index, item), attempt + 1, pause);
         self.call().to_workers.notify();
+    }
+
+    /// Takes an item back that was handed out and did not run, for another worker, or to be ended with
+    /// the rest.
+    #[cfg(feature = "process")]
+    pub(crate) fn put_back(&self, item: Numbered<T>, attempt: u32) {
+        self.pool.put_later(item, attempt, Duration::ZERO);
     }
 
     /// An item has ended for good, with or without a value: tells the consumer, and does what that

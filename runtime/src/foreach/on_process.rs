@@ -19,7 +19,6 @@ use super::control::{End, Try};
 use super::exit::Exit;
 use super::item::{ItemContext, There};
 use super::lane::Event;
-use super::supply::Numbered;
 use super::worker::Worker;
 use super::{Options, Results, foreach};
 use crate::capture::AllSent;
@@ -352,18 +351,10 @@ where
         return;
     };
     let mut items = VecDeque::new();
-    while worker.fill(session.batch_size(), &mut |(index, value)| {
-        items.push_back((index, value));
-    }) {
-        let mut items = items.drain(..).map(|(index, value)| Item {
-            index,
-            attempt: worker.exit().attempt(index),
-            value,
-        });
-        let mut items: VecDeque<_> = items.by_ref().collect();
+    while take(worker, &mut session, &mut items) {
         worker.exit().tell_began(items.iter().map(name));
         if let Err(failure) = batch(worker, &mut session, &mut items) {
-            return give_up(worker, items, failure);
+            return give_up(worker, run, items, failure);
         }
     }
     if let Err(failure) = session.finish()
@@ -371,6 +362,33 @@ where
     {
         worker.call().fail(None, drop_cause(failure));
     }
+}
+
+/// Takes items for a batch, waiting for the first. False when there are no more.
+fn take<T, R>(
+    worker: &mut Worker<T, R>,
+    session: &mut Session<T, R>,
+    items: &mut VecDeque<Item<T>>,
+) -> bool
+where
+    T: Serialize,
+    R: DeserializeOwned,
+{
+    let most = session.batch_size();
+    let mut taken = Vec::new();
+    let mut fill = || worker.fill(most, &mut |it| taken.push(it));
+    // The second look is for what a session that can have no worker has put back since the first.
+    let has_taken = fill() || {
+        session.off_duty();
+        fill()
+    };
+    let exit = worker.exit();
+    items.extend(taken.into_iter().map(|(index, value)| Item {
+        index,
+        attempt: exit.attempt(index),
+        value,
+    }));
+    has_taken
 }
 
 /// Runs a batch to its end, with as many workers as it takes.
@@ -488,18 +506,21 @@ fn drop_cause(failure: Failure) -> Cause {
     }
 }
 
-/// No worker can be had: what is in hand ends here, and the call with it.
-fn give_up<T, R>(worker: &mut Worker<T, R>, items: VecDeque<Item<T>>, failure: Failure) {
-    if !matches!(failure, Failure::Stopped) {
+/// No worker can be had. If that is because the system gives no process, the other sessions of the
+/// call go on with what is in hand, on the workers that there are; otherwise, and if there is no other, it
+/// ends here, and the call with it.
+fn give_up<T, R>(worker: &mut Worker<T, R>, run: &Run, items: VecDeque<Item<T>>, failure: Failure) {
+    items
+        .into_iter()
+        .for_each(|it| worker.exit().put_back((it.index, it.value), it.attempt));
+    if matches!(failure, Failure::NoProcess(_)) && run.has_session_on_duty() {
+        // They may have no work and be asleep.
+        worker.call().to_workers.notify_all();
+    } else if !matches!(failure, Failure::Stopped) {
         let cause = match call_cause(failure) {
             Cause::Panicked(payload) => Cause::InitPanicked(payload),
             cause => cause,
         };
         worker.call().fail(None, cause);
     }
-    worker.put_back(
-        items
-            .into_iter()
-            .map(|it| -> Numbered<T> { (it.index, it.value) }),
-    );
 }

@@ -140,14 +140,6 @@ impl<T, R> Worker<T, R> {
         true
     }
 
-    /// Takes back what was handed out and did not run, to be ended with the rest.
-    #[cfg(feature = "process")]
-    pub(crate) fn put_back(&mut self, items: impl Iterator<Item = Numbered<T>>) {
-        for item in items {
-            self.supply.put_back(item);
-        }
-    }
-
     #[cfg(feature = "process")]
     pub(crate) fn call(&self) -> &Arc<Call> {
         &self.call

@@ -135,3 +135,31 @@ pub fn in_changed_process(
     );
     ended
 }
+
+/// The same, for a process without the rights of root, which is bound by limits that root is not. `body` has
+/// to make do with what everyone may read.
+#[cfg(all(target_os = "linux", feature = "process"))]
+pub fn in_unprivileged_process(name: &str, body: impl FnOnce()) -> Ended {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return in_own_process(name, body);
+    }
+    // The program may lie where only root can go.
+    let folder = tempfile::tempdir().unwrap();
+    let all = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), all).unwrap();
+    let copy = folder.path().join("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let change = |command: &mut std::process::Command| {
+        let mut other = std::process::Command::new(&copy);
+        other.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            other.env(name, value.unwrap_or_default());
+        }
+        other.current_dir("/").uid(NOBODY).gid(NOBODY);
+        *command = other;
+    };
+    in_changed_process(name, change, body)
+}

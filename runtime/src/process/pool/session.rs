@@ -18,6 +18,7 @@ use super::there::Told;
 use crate::judge::Judgement;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// A body and its captures, for all workers of one call.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Run {
     body: Body,
     /// Written once, sent to each worker.
     captures: Vec<u8>,
+    /// Sessions that have a worker or are about to get one, and will look for more items.
+    on_duty: AtomicUsize,
 }
 
 impl Run {
@@ -41,7 +44,33 @@ impl Run {
             start,
             body,
             captures,
+            on_duty: AtomicUsize::new(0),
         })
+    }
+
+    /// Whether any session goes on. An item that was put back before that is asked is seen by one of
+    /// them, if there is one.
+    pub(crate) fn has_session_on_duty(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.on_duty.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// A session of a run goes on.
+#[derive(Debug)]
+struct Duty(Arc<Run>);
+
+impl Duty {
+    fn new(run: &Arc<Run>) -> Self {
+        run.on_duty.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(run))
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        self.0.on_duty.fetch_sub(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 }
 
@@ -85,6 +114,7 @@ pub(crate) struct Session<T, R> {
     place: Place,
     lines: Arc<dyn Lines>,
     worker: Option<Link>,
+    duty: Option<Duty>,
     control: Arc<Control>,
     pace: Pace,
     types: PhantomData<fn(T) -> R>,
@@ -138,6 +168,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             place,
             lines,
             worker: None,
+            duty: None,
             control,
             pace: Pace::default(),
             types: PhantomData,
@@ -168,9 +199,10 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         limit: Option<Duration>,
         out: &mut dyn FnMut(Outcome<T, R>),
     ) -> Result<(), Failure> {
+        self.duty.get_or_insert_with(|| Duty::new(&self.run));
         let mut worker = match self.worker.take() {
             Some(worker) => worker,
-            None => self.hire()?,
+            None => self.hire().inspect_err(|_| self.duty = None)?,
         };
         let start = Instant::now();
         let Some(sent) = send(&mut worker, items, count, out) else {
@@ -250,6 +282,12 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             },
             kind => Err(strange(kind)),
         }
+    }
+
+    /// There seem to be no more items. One that is put back by a session without a worker is seen by
+    /// whoever looks after this.
+    pub(crate) fn off_duty(&mut self) {
+        self.duty = None;
     }
 
     /// The run has no more items for this place: the worker drops its state, and goes back to the pool.
