@@ -506,14 +506,14 @@ fn drop_cause(failure: Failure) -> Cause {
     }
 }
 
-/// No worker can be had. If that is because the system gives no process, the other sessions of the
-/// call go on with what is in hand, on the workers that there are; otherwise, and if there is no other, it
-/// ends here, and the call with it.
+/// No worker can be had. Other sessions may go on with what is in hand, on the workers that there are;
+/// otherwise it ends here, and the call with it.
 fn give_up<T, R>(worker: &mut Worker<T, R>, run: &Run, items: VecDeque<Item<T>>, failure: Failure) {
+    let exit = worker.exit();
     items
         .into_iter()
-        .for_each(|it| worker.exit().put_back((it.index, it.value), it.attempt));
-    if matches!(failure, Failure::NoProcess(_)) && run.has_session_on_duty() {
+        .for_each(|it| exit.put_back((it.index, it.value), it.attempt));
+    if run.goes_on_without(&failure) {
         // They may have no work and be asleep.
         worker.call().to_workers.notify_all();
     } else if !matches!(failure, Failure::Stopped) {

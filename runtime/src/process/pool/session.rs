@@ -18,7 +18,7 @@ use super::there::Told;
 use crate::judge::Judgement;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 /// A body and its captures, for all workers of one call.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Run {
     captures: Vec<u8>,
     /// Sessions that have a worker or are about to get one, and will look for more items.
     on_duty: AtomicUsize,
+    /// A worker has been ready for items.
+    has_begun: AtomicBool,
 }
 
 impl Run {
@@ -45,14 +47,22 @@ impl Run {
             body,
             captures,
             on_duty: AtomicUsize::new(0),
+            has_begun: AtomicBool::new(false),
         })
     }
 
-    /// Whether any session goes on. An item that was put back before that is asked is seen by one of
-    /// them, if there is one.
-    pub(crate) fn has_session_on_duty(&self) -> bool {
+    /// Whether other sessions go on where one can have no worker, for this reason. They do if nothing
+    /// is wrong with the run itself: the system gives no more processes, or workers die at their
+    /// start when they did not always. An item that was put back before this is asked is seen by one
+    /// of them.
+    pub(crate) fn goes_on_without(&self, failure: &Failure) -> bool {
+        let may = match failure {
+            Failure::NoProcess(_) => true,
+            Failure::Crashed(_) | Failure::NoHello(_) => self.has_begun.load(Ordering::Relaxed),
+            _ => false,
+        };
         fence(Ordering::SeqCst);
-        self.on_duty.load(Ordering::SeqCst) > 0
+        may && self.on_duty.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -271,7 +281,10 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         let strange = |kind| Failure::Nonsense(FrameError::Kind(kind as u8));
         let frame = worker.next()?;
         match frame.kind {
-            Kind::Ready => Ok(worker),
+            Kind::Ready => {
+                self.run.has_begun.store(true, Ordering::Relaxed);
+                Ok(worker)
+            }
             Kind::Panicked => match frame.value() {
                 Ok(panicked) => Err(Failure::Panicked(panicked)),
                 Err(_) => Err(strange(Kind::Panicked)),
