@@ -31,6 +31,10 @@
 //! nothing. A thread that waits for results runs no foreign items meanwhile, so a lock held across a
 //! parallel call cannot deadlock with an item that wants it.
 //!
+//! A process that a program makes of itself by `fork` has none of these threads, nor the jobs, queues of
+//! jobs and child processes: it starts with its own. Runspaces and pools that were opened before the fork, and
+//! rayon's global pool once it was used, answer there with an error.
+//!
 //! # Platforms
 //! Everything here is std and crossbeam, for any platform with threads; it is tested on Linux x86-64.
 
@@ -48,6 +52,8 @@ mod judge;
 mod named;
 #[cfg(feature = "rayon")]
 mod on_rayon;
+#[cfg_attr(loom, allow(dead_code, reason = "loom explores one process"))]
+mod per_process;
 #[cfg(not(loom))]
 mod plan;
 #[cfg(feature = "process")]

@@ -7,12 +7,13 @@
 //! pool, as rayon's own waits do: a lock that it holds may be wanted there.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::ThreadPool;
 
 use crate::foreach::Place;
 use crate::foreach::executor::{Desk, Target};
+use crate::per_process::Owner;
 use crate::threads::Task;
 
 /// A pool of rayon's to run on.
@@ -25,6 +26,12 @@ enum Rayon {
 
 impl Target for Rayon {
     fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
+        if let Self::Global = self {
+            static OWNER: OnceLock<Owner> = OnceLock::new();
+            OWNER
+                .get_or_init(Owner::this)
+                .check("rayon's global pool")?;
+        }
         desk.put(task);
         let desk = Arc::clone(desk);
         let serve = move || desk.run_one();

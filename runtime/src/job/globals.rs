@@ -1,11 +1,12 @@
 //! Values of the whole process; under loom, of one explored execution.
 
-/// Declares a static that is made on first use.
+/// Declares a static that is made on first use, in each process anew.
 macro_rules! global {
     ($(#[$meta:meta])* static $name:ident: $type:ty = $init:expr;) => {
         #[cfg(not(loom))]
         $(#[$meta])*
-        static $name: std::sync::LazyLock<$type> = std::sync::LazyLock::new(|| $init);
+        static $name: crate::per_process::PerProcess<$type> =
+            crate::per_process::PerProcess::new(|| $init);
 
         #[cfg(loom)]
         loom::lazy_static! {

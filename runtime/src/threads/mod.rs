@@ -38,8 +38,9 @@ struct Slot {
 /// The threads of this process.
 #[cfg(not(loom))]
 pub(crate) fn spawn(task: Task) -> io::Result<()> {
-    static THREADS: std::sync::OnceLock<Arc<Threads>> = std::sync::OnceLock::new();
-    THREADS.get_or_init(Arc::default).spawn(task)
+    static THREADS: crate::per_process::PerProcess<Arc<Threads>> =
+        crate::per_process::PerProcess::new(Arc::default);
+    THREADS.spawn(task)
 }
 
 #[cfg(loom)]

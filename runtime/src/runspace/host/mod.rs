@@ -36,6 +36,7 @@ use slot::{Order, Slot};
 use super::context::RunspaceContext;
 use super::invocation::InvocationErrorKind;
 use super::waits;
+use crate::per_process::Owner;
 use crate::sync::{Condvar, Mutex};
 
 /// What a runspace runs before anything else.
@@ -43,6 +44,8 @@ pub(in crate::runspace) type Init = Arc<dyn Fn(&mut RunspaceContext) + Send + Sy
 
 pub(in crate::runspace) struct Host {
     id: u64,
+    /// Whose its threads are.
+    owner: Owner,
     name: Arc<str>,
     /// A runspace of its own, rather than a pool.
     is_single: bool,
@@ -60,6 +63,7 @@ impl Host {
         let limits = Limits { min: 1, max: 1 };
         Self {
             id,
+            owner: Owner::this(),
             name,
             is_single: true,
             init: None,
@@ -79,6 +83,7 @@ impl Host {
     ) -> Self {
         Self {
             id,
+            owner: Owner::this(),
             name,
             is_single: false,
             init,
@@ -154,6 +159,10 @@ impl Host {
     /// Puts work in the line, and on a runspace if it is its turn. It comes back if nothing is
     /// taken any more.
     pub(in crate::runspace) fn start(self: &Arc<Self>, work: Work) -> Result<(), Work> {
+        if let Err(error) = self.owner.check(&self.title()) {
+            work.end_unrun(InvocationErrorKind::NoThread(error));
+            return Ok(());
+        }
         let step = self.line.lock().arrive(work)?;
         self.carry_out(step);
         Ok(())
@@ -256,6 +265,9 @@ impl Host {
     /// Takes nothing new from now on, and waits until all that is there has ended. It does not wait
     /// where that would be waiting for its caller.
     pub(in crate::runspace) fn close(self: &Arc<Self>) {
+        if !self.owner.is_this() {
+            return;
+        }
         let (dismissed, pending) = {
             let mut line = self.line.lock();
             (line.close(), line.pending())
