@@ -74,6 +74,26 @@ fn isolate_loses_the_three_bad_images_and_no_other() {
 }
 
 #[test]
+fn limits_are_kept() {
+    let text = shown(&mut Command::new(env!("CARGO_BIN_EXE_limits")));
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("first to answer: quick"));
+    let counts = lines.next().expect(&text);
+    assert!(
+        counts.starts_with("29 done in ") && counts.ends_with(", 1 failed"),
+        "{text}"
+    );
+    for line in [
+        "  1 x was given up after its timeout of 500ms (item 13)",
+        "item 7 was answered on try 3",
+        "deadline: 6 answered, 4 cut off while they ran, more not begun",
+    ] {
+        assert!(text.lines().any(|it| it == line), "no {line:?} in\n{text}");
+    }
+    assert!(text.contains("slowest: item 13 ("), "{text}");
+}
+
+#[test]
 fn logscan_counts_crate_by_crate() {
     let folder = tempfile::tempdir().unwrap();
     let file = |path: &str, text: &str| {
