@@ -22,7 +22,7 @@
 //! report is Completed
 //!
 //! == A policy that refuses, and three ways on
-//! job `block` (examples/tour.rs:139:23) cannot start job `block`: the policy of ..
+//! job `block` (examples/tour.rs:139:23) cannot start: the policy of this process is ..
 //! 1. a thread job: Some(27)
 //! 2. a parallel loop on threads: [27]
 //! 3. an approved function: Some(27)

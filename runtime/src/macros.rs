@@ -73,7 +73,8 @@
 /// their types implement serde's `Serialize` and `Deserialize`; nothing can be lent; and the body
 /// uses only what `using(..)` names, beside constants and functions. rustc shows what else it uses
 /// ("closures can only be coerced to `fn` types if they do not capture any variables"). A body that
-/// crashes takes its process with it and fails its own item only. If the system gives fewer processes, or
+/// crashes takes its process with it and fails its own item only. What bodies print is printed here, line by
+/// line; the last lines on stderr before a crash are part of its error besides. If the system gives fewer processes, or
 /// threads, than the throttle asks for, the call runs on those it has; with none it fails.
 ///
 /// # What the body may use

@@ -213,7 +213,7 @@ const SHOWN: &[&str] = &[
     "received [1, 4, 9, 16, 25], and now []\n",
     "line 1 of a program\nline 2 of a program\nline 3 of a program\nWARNING: careful\n",
     "report is Completed\n",
-    "cannot start job `block`: the policy of this process is ApprovedOnly (set at ",
+    ") cannot start: the policy of this process is ApprovedOnly (set at ",
     "1. a thread job: Some(27)\n",
     "2. a parallel loop on threads: [27]\n",
     "3. an approved function: Some(27)\nhere the policy is still Allow\n",

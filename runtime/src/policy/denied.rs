@@ -105,18 +105,25 @@ impl Denied {
     }
 }
 
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Denied {
+    /// The same words behind the name of the job or the call, which is then not named again.
+    pub(crate) fn fmt_behind_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inner.what {
+            What::Block(_) => f.write_str("cannot start")?,
+            What::Job(name) => write!(f, "cannot start `{name}`")?,
+            What::File(_, path) => write!(f, "cannot start program `{}`", path.display())?,
+        }
+        self.fmt_reason(f)
+    }
+
+    fn fmt_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
             what,
             policy,
             source,
             reason,
         } = &*self.inner;
-        write!(
-            f,
-            "cannot start {what}: the policy of this process is {policy} (set {source})"
-        )?;
+        write!(f, ": the policy of this process is {policy} (set {source})")?;
         if !matches!(reason, Reason::Nothing) {
             write!(f, ", and {reason}")?;
         }
@@ -160,6 +167,13 @@ impl fmt::Display for Denied {
                 )
             }
         }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot start {}", self.inner.what)?;
+        self.fmt_reason(f)
     }
 }
 

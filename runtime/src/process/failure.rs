@@ -83,7 +83,7 @@ impl fmt::Display for Failure {
             Self::Read(report) => write_report(f, report, "cannot be read back"),
             Self::There(report) => write_report(f, report, "did not cross"),
             Self::Nonsense(error) => write!(f, "has lost its worker: {error}"),
-            Self::Denied(denied) => write!(f, "{denied}"),
+            Self::Denied(denied) => denied.fmt_behind_name(f),
         }
     }
 }

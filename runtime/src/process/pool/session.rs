@@ -155,8 +155,11 @@ impl OnStop for Control {
     }
 }
 
-/// How often a worker that dies before its first item is replaced.
+/// How many workers are started one after the other, if each dies before its first item.
 const TRIES: u32 = 3;
+
+/// The same once a worker of the run has been ready: the run itself is not what they die of.
+const LATER_TRIES: u32 = 10;
 
 impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
     /// Waits for a place in `pool`. `None` when `stop` is stopped before. A stop later on ends the
@@ -257,11 +260,22 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
     fn hire(&mut self) -> Result<Link, Failure> {
         let mut tries = 0;
         loop {
-            tries += 1;
-            match self.try_hire() {
+            let failure = match self.try_hire() {
                 // One that takes too long to come up is not tried again: that would take as long.
-                Err(Failure::Crashed(_) | Failure::NoHello(_)) if tries < TRIES => {}
+                Err(failure @ (Failure::Crashed(_) | Failure::NoHello(_))) => failure,
                 other => return other,
+            };
+            tries += 1;
+            let most = match self.run.has_begun.load(Ordering::Relaxed) {
+                true => LATER_TRIES,
+                false => TRIES,
+            };
+            if tries >= most {
+                return Err(failure);
+            }
+            if tries >= TRIES {
+                // Whatever kills them may pass.
+                std::thread::sleep(Duration::from_millis(1 << (tries - TRIES)));
             }
         }
     }
