@@ -290,8 +290,13 @@ impl Link {
     pub(crate) fn not_sent<T: ?Sized>(&self, what: What, error: SendError) -> Failure {
         match error {
             SendError::Codec(error) => Failure::Write(CodecReport::new::<T>(what, &error)),
-            SendError::Io(_) => lost(&self.child),
+            SendError::Io(_) => self.lost(),
         }
+    }
+
+    /// What the end of the channel means.
+    pub(crate) fn lost(&self) -> Failure {
+        lost(&self.child)
     }
 
     /// Asks the child to leave, and leaves it alone.

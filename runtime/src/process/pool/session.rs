@@ -125,6 +125,8 @@ pub(crate) struct Session<T, R> {
     lines: Arc<dyn Lines>,
     worker: Option<Link>,
     duty: Option<Duty>,
+    /// Workers that have died, one after the other, before they had what they were sent.
+    lost: u32,
     control: Arc<Control>,
     pace: Pace,
     types: PhantomData<fn(T) -> R>,
@@ -182,6 +184,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             lines,
             worker: None,
             duty: None,
+            lost: 0,
             control,
             pace: Pace::default(),
             types: PhantomData,
@@ -218,10 +221,12 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             None => self.hire().inspect_err(|_| self.duty = None)?,
         };
         let start = Instant::now();
+        // Alone, to see whether it is this item that no worker survives.
+        let count = if self.lost == 0 { count } else { 1 };
         let Some(sent) = send(&mut worker, items, count, out) else {
-            // It died before it had the whole batch: it has not begun.
-            return self.dismiss();
+            return self.not_sent(&worker, items, out);
         };
+        self.lost = 0;
         self.pace.wait_for_most(sent);
         let done = receive(&mut worker, items, sent, limit, self.control.patience, out);
         match done {
@@ -244,6 +249,25 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
                 self.dismiss()
             }
         }
+    }
+
+    /// The worker has died before it had the whole batch: it has not begun. A worker may die at any
+    /// time, but if several do so of the same item, as when there is no memory for it, it is that one.
+    fn not_sent(
+        &mut self,
+        worker: &Link,
+        items: &mut VecDeque<Item<T>>,
+        out: &mut dyn FnMut(Outcome<T, R>),
+    ) -> Result<(), Failure> {
+        self.lost += 1;
+        if self.lost >= TRIES && !self.control.current.lock().stopped {
+            self.lost = 0;
+            let failure = worker.lost();
+            if let Some(item) = items.pop_front() {
+                out(Outcome::Failed(item, failure));
+            }
+        }
+        self.dismiss()
     }
 
     /// The worker is gone.
