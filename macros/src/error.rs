@@ -90,3 +90,11 @@ pub(crate) fn list(words: &[&str]) -> String {
         None => String::new(),
     }
 }
+
+/// An expression as one writes it: tokens print with more space than that.
+pub(crate) fn shown(expression: &TokenStream) -> String {
+    let text = expression.to_string();
+    let text = text.replace("! [", "![").replace("! (", "!(");
+    let prefix = text.len() - text.trim_start_matches(['&', '*', ' ']).len();
+    text[..prefix].replace(' ', "") + &text[prefix..]
+}

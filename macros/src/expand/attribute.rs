@@ -42,7 +42,9 @@ pub(crate) fn entered(job: &Entered, item: &TokenStream) -> TokenStream {
     let call = quote_spanned!(there=> |#names_of_values| #called(#(#values),*));
     // rustc shows its parameters where those of the function are.
     let entry = Ident::new("runspace_job", function.span());
+    // Clippy's advice to take a reference is one that a job cannot follow.
     quote! {
+        #[allow(clippy::needless_pass_by_value)]
         #item
 
         #[doc(hidden)]

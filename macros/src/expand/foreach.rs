@@ -1,7 +1,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
-use super::{checked, first_span, made_by, parenthesised, setters, stand_in, tuple};
+use super::{checked, first_span, last_span, made_by, parenthesised, setters, stand_in, tuple};
 use crate::model::{
     Capture, Closure, CratePath, Entry, Foreach, Header, Init, Kind, Place, Setting, Work,
 };
@@ -124,7 +124,8 @@ fn on(krate: &CratePath, entry: &Entry, place: &Place) -> TokenStream {
 
 /// `IntoIterator::into_iter(ITEMS)`, so that items which are no iterator are pointed at.
 pub(super) fn iterated(items: &TokenStream, span: Span) -> TokenStream {
-    let items = parenthesised(items.clone(), span);
+    // From the first token of the items to the last, for rustc to underline.
+    let items = parenthesised(items.clone(), last_span(items));
     quote_spanned!(span=> ::core::iter::IntoIterator::into_iter #items)
 }
 

@@ -2,14 +2,14 @@
 
 use std::fmt::Display;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::{Expr, Member};
 
 use super::clauses::separator;
 use super::tokens::{Tokens, is_punct};
 use super::{Form, ungrouped};
-use crate::error::Errors;
+use crate::error::{Errors, shown};
 use crate::model::{Capture, Kind};
 
 pub(super) fn captures(mut rest: Tokens<'_>, form: Form, errors: &mut Errors) -> Vec<Capture> {
@@ -55,22 +55,40 @@ fn capture(entry: Tokens<'_>, form: Form, errors: &mut Errors) -> Option<Capture
         value.advance();
         return Some(ascribed(first, value, &whole, errors));
     }
-    if let Some((word, target)) = after.ident()
-        && word == "as"
-        && let Some((target, end)) = target.ident()
-        && end.is_empty()
-    {
+    if let Some((value, target)) = renamed(rest) {
         errors.push_spanned(
             whole,
-            format_args!("a capture gets a new name with `=`; write `{target} = {first}`"),
+            format_args!(
+                "a capture gets a new name with `=`; write `{target} = {}`",
+                shown(&value)
+            ),
         );
-        return Some(owned(target, quote!(#first)));
+        return Some(owned(target, value));
     }
     if is_name(&first) && is_method_chain(&whole, after) {
         return Some(owned(first, whole));
     }
     unnamed(whole, errors);
     None
+}
+
+/// `a as b`, `a.clone() as b`, `clone a as b`: the value, and the name that is no type.
+fn renamed(entry: Tokens<'_>) -> Option<(TokenStream, Ident)> {
+    let [value @ .., TokenTree::Ident(word), TokenTree::Ident(target)] = entry.trees() else {
+        return None;
+    };
+    if word != "as" || !is_name(target) {
+        return None;
+    }
+    let value = match value {
+        [TokenTree::Ident(word), TokenTree::Ident(name)] if word == "clone" => {
+            quote!(#name.clone())
+        }
+        [TokenTree::Ident(word), TokenTree::Ident(name)] if word == "move" => quote!(#name),
+        value => Tokens::new(value).to_stream(),
+    };
+    let is_value = syn::parse2::<Expr>(value.clone()).is_ok();
+    is_value.then(|| (value, target.clone()))
 }
 
 fn owned(name: Ident, value: TokenStream) -> Capture {
@@ -215,7 +233,7 @@ fn foreign_prefix(
         };
         let plain = match after.is_empty() {
             true => name.to_string(),
-            false => format!("{name} = {value}"),
+            false => format!("{name} = {}", shown(&value)),
         };
         // The body of a loop runs many times, and can give its one value away in none of them.
         let own = match form.is_loop() {
@@ -284,7 +302,10 @@ fn ascribed(name: Ident, value: Tokens<'_>, whole: &TokenStream, errors: &mut Er
     let value = value.to_stream();
     errors.push_spanned(
         whole,
-        format_args!("a capture gets its value with `=`; write `{name} = {value}`"),
+        format_args!(
+            "a capture gets its value with `=`; write `{name} = {}`",
+            shown(&value)
+        ),
     );
     owned(name, value)
 }
@@ -322,7 +343,10 @@ fn unnamed(entry: TokenStream, errors: &mut Errors) {
         Expr::Path(path) if path.path.is_ident("self") => "`self` cannot keep its name",
         _ => "this is not a name",
     };
-    let message = format!("{what}; write `{name} = {entry}`, and `{name}` in the body");
+    let message = format!(
+        "{what}; write `{name} = {}`, and `{name}` in the body",
+        shown(&entry)
+    );
     errors.push_spanned(entry, message);
 }
 

@@ -5,7 +5,7 @@ use syn::Expr;
 
 use super::tokens::{self, Tokens, is_punct};
 use super::{Form, braced, capture, closure, named, using};
-use crate::error::Errors;
+use crate::error::{Errors, nearest};
 use crate::model::{Body, Clause, Init, NamedCall, Setting};
 
 /// Reads everything after the subject. `last` is where the call's last token is.
@@ -189,9 +189,17 @@ fn clause(
     form: Form,
     errors: &mut Errors,
 ) -> Result<Option<Clause>, TokenStream> {
-    let Some((name, after)) = rest.ident() else {
+    let Some((mut name, mut after)) = rest.ident() else {
         return Err(rest.expression_or_tree());
     };
+    if let Some(meant) = misspelled_list(&name, after, form) {
+        errors.push(
+            name.span(),
+            format_args!("the list is called `{meant}`; write `{meant}(..)`"),
+        );
+        name = Ident::new(meant, name.span());
+        after.eat_punct('!');
+    }
     if name == "using" || name == "init" {
         let mut list = after;
         let parenthesised = list.group(Delimiter::Parenthesis).is_some();
@@ -251,6 +259,29 @@ fn clause(
         return Ok(None);
     }
     Err(rest.expression_or_tree())
+}
+
+/// Whether `name` and what follows is a list under another name: `usng(a)`, `use(a)`, `using!(a)`.
+pub(super) fn misspelled_list(name: &Ident, after: Tokens<'_>, form: Form) -> Option<&'static str> {
+    let mut list = after;
+    let exclaimed = list.eat_punct('!');
+    let (_, end) = list.group(Delimiter::Parenthesis)?;
+    let ends = end.is_empty() || end.at_punct(',') || closure::starts(end);
+    // A job in another process may be a call of a function, of any name.
+    if !ends || form == Form::ProcessJob && !exclaimed {
+        return None;
+    }
+    let word = name.to_string();
+    match word.as_str() {
+        "using" => exclaimed.then_some("using"),
+        "init" => exclaimed.then_some("init"),
+        "use" | "uses" | "move" | "capture" | "captures" | "Using" => Some("using"),
+        "with" | "state" | "local" | "initialise" | "initialize" => Some("init"),
+        word => match nearest(word, &["using", "init"])? {
+            "using" => Some("using"),
+            _ => Some("init"),
+        },
+    }
 }
 
 fn missing_value(name: &Ident, errors: &mut Errors) {

@@ -16,7 +16,7 @@ mod using;
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 
-use self::clauses::{begin_of_body, clauses, missing, separator};
+use self::clauses::{begin_of_body, clauses, missing, misspelled_list, separator};
 use self::form::Subject;
 use self::tokens::Tokens;
 use crate::error::Errors;
@@ -148,6 +148,9 @@ fn is_call(rest: Tokens<'_>, form: Form) -> bool {
     }
     match after.any_group() {
         // `using(a); next()` calls a function of that name.
+        Some((_, end)) if end.at_punct(',') && misspelled_list(&name, after, form).is_some() => {
+            true
+        }
         Some((_, after)) if name == "using" || name == "init" => {
             after.is_empty()
                 || after.at_punct(',')

@@ -1,6 +1,8 @@
 //! `$using:name`, the second spelling of a capture.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use std::str::FromStr;
+
+use proc_macro2::{Delimiter, Group, Ident, Literal, TokenStream, TokenTree};
 use quote::quote;
 
 use super::tokens::Tokens;
@@ -10,22 +12,86 @@ use crate::error::Errors;
 pub(super) fn rewrite(body: TokenStream, errors: &mut Errors) -> (TokenStream, Vec<Ident>) {
     let mut names = Vec::new();
     // Most bodies have none, and are handed on as they came.
-    if !has_dollar(&body) {
+    if !has_dollar(&body, Where::Body) {
         return (body, names);
     }
-    let body = walk(body, &mut names, errors);
+    let body = walk(body, Where::Body, &mut names, errors);
     (body, names)
 }
 
-fn has_dollar(tokens: &TokenStream) -> bool {
-    tokens.clone().into_iter().any(|tree| match tree {
+/// Where tokens stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Body,
+    /// In the parentheses of a macro that formats: its string may name variables.
+    Format,
+}
+
+impl Where {
+    /// Of what stands in the group after `before`.
+    fn after(before: &[TokenTree]) -> Self {
+        match before {
+            [.., TokenTree::Ident(name), TokenTree::Punct(bang)]
+                if bang.as_char() == '!' && FORMATTING.contains(&name.to_string().as_str()) =>
+            {
+                Where::Format
+            }
+            _ => Where::Body,
+        }
+    }
+}
+
+const FORMATTING: &[&str] = &[
+    "anyhow",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "bail",
+    "debug",
+    "ensure",
+    "eprint",
+    "eprintln",
+    "error",
+    "format",
+    "format_args",
+    "info",
+    "panic",
+    "print",
+    "println",
+    "todo",
+    "trace",
+    "unimplemented",
+    "unreachable",
+    "warn",
+    "write",
+    "writeln",
+];
+
+/// How a string begins to name a captured variable that it cannot name.
+const IN_STRING: &str = "{$using:";
+
+fn has_dollar(tokens: &TokenStream, place: Where) -> bool {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut trees = trees
+        .iter()
+        .enumerate()
+        .map(|(at, tree)| (&trees[..at], tree));
+    trees.any(|(before, tree)| match tree {
         TokenTree::Punct(punct) => punct.as_char() == '$',
-        TokenTree::Group(group) => has_dollar(&group.stream()),
-        _ => false,
+        TokenTree::Group(group) => has_dollar(&group.stream(), Where::after(before)),
+        TokenTree::Literal(literal) => {
+            place == Where::Format && literal.to_string().contains(IN_STRING)
+        }
+        TokenTree::Ident(_) => false,
     })
 }
 
-fn walk(tokens: TokenStream, names: &mut Vec<Ident>, errors: &mut Errors) -> TokenStream {
+fn walk(
+    tokens: TokenStream,
+    place: Where,
+    names: &mut Vec<Ident>,
+    errors: &mut Errors,
+) -> TokenStream {
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
     let mut rest = Tokens::new(&trees);
     let mut rewritten = TokenStream::new();
@@ -34,10 +100,14 @@ fn walk(tokens: TokenStream, names: &mut Vec<Ident>, errors: &mut Errors) -> Tok
             rewritten.extend(name(&mut rest, names, errors));
             continue;
         }
+        let inside = Where::after(&trees[..trees.len() - rest.trees().len()]);
         rest.advance();
         rewritten.extend([match tree {
-            TokenTree::Group(group) if has_dollar(&group.stream()) => {
-                let inner = walk(group.stream(), names, errors);
+            TokenTree::Literal(literal) if place == Where::Format => {
+                TokenTree::Literal(string(literal, names, errors))
+            }
+            TokenTree::Group(group) if has_dollar(&group.stream(), inside) => {
+                let inner = walk(group.stream(), inside, names, errors);
                 let mut walked = Group::new(group.delimiter(), inner);
                 walked.set_span(group.span());
                 TokenTree::Group(walked)
@@ -46,6 +116,42 @@ fn walk(tokens: TokenStream, names: &mut Vec<Ident>, errors: &mut Errors) -> Tok
         }]);
     }
     rewritten
+}
+
+/// A string that is formatted, with each `{$using:name}` in it as `{name}`.
+fn string(literal: &Literal, names: &mut Vec<Ident>, errors: &mut Errors) -> Literal {
+    let text = literal.to_string();
+    let mut rest = text.as_str();
+    let mut found = None;
+    while let Some(at) = rest.find(IN_STRING) {
+        rest = &rest[at + IN_STRING.len()..];
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+        let Ok(mut name) = syn::parse_str::<Ident>(&rest[..end.unwrap_or(rest.len())]) else {
+            return literal.clone();
+        };
+        name.set_span(literal.span());
+        found.get_or_insert_with(|| name.clone());
+        add(name, names);
+    }
+    let plain = text.replace(IN_STRING, "{");
+    let (Some(name), Ok(mut plain)) = (found, Literal::from_str(&plain)) else {
+        return literal.clone();
+    };
+    errors.push(
+        literal.span(),
+        format_args!(
+            "`$using:{name}` cannot stand inside of a string; write `{{{name}}}` here and \
+             `using({name})` in front of the body"
+        ),
+    );
+    plain.set_span(literal.span());
+    plain
+}
+
+fn add(name: Ident, names: &mut Vec<Ident>) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
 }
 
 /// Whether `$using` stands here.
@@ -57,23 +163,27 @@ fn starts(mut rest: Tokens<'_>) -> bool {
 fn name(rest: &mut Tokens<'_>, names: &mut Vec<Ident>, errors: &mut Errors) -> TokenStream {
     let written = rest.take(2).to_stream();
     let mut after = *rest;
-    let name = if rest.at_colon() {
+    let no_colon = "`$using` takes its name after a colon; write `$using:name`";
+    let (name, message) = if rest.at_colon() {
         after.advance();
-        after.ident()
+        let message = "`$using:` is not followed by a name; write one";
+        (after.ident(), message)
     } else {
-        errors.push_spanned(
-            &written,
-            "`$using` takes its name after a colon; write `$using:name`",
-        );
         // `$using(name)` can be read all the same.
         let inner = rest.group(Delimiter::Parenthesis);
-        inner.and_then(|(inner, after)| Some((syn::parse2(inner).ok()?, after)))
+        let name = inner.and_then(|(inner, after)| Some((syn::parse2(inner).ok()?, after)));
+        if name.is_some() {
+            errors.push_spanned(&written, no_colon);
+        }
+        (name, no_colon)
     };
     let Some((name, after)) = name else {
         if rest.at_colon() {
-            errors.push_spanned(&written, "`$using:` is not followed by a name; write one");
+            rest.advance();
         }
-        return quote!(::core::unreachable!());
+        // In the place of the value, so that rustc has nothing to add about the value.
+        let error = syn::Error::new_spanned(written, message).into_compile_error();
+        return quote!((#error));
     };
     *rest = after;
     if name == "self" {
@@ -81,8 +191,8 @@ fn name(rest: &mut Tokens<'_>, names: &mut Vec<Ident>, errors: &mut Errors) -> T
             name.span(),
             "`self` cannot keep its name; write `using(this = self)`, and `this` in the body",
         );
-    } else if !names.contains(&name) {
-        names.push(name.clone());
+    } else {
+        add(name.clone(), names);
     }
     quote!(#name)
 }

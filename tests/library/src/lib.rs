@@ -27,3 +27,10 @@ pub fn name_of_worker_thread() -> Result<Option<String>, String> {
     let job = start_job!({ std::thread::current().name().map(str::to_owned) });
     job.join().map_err(|error| error.to_string())
 }
+
+pub use runspace;
+
+/// The macros, passed on.
+pub mod parallel {
+    pub use runspace::{foreach_parallel as each, start_job, start_thread_job};
+}

@@ -1,3 +1,5 @@
+#![allow(clippy::redundant_slicing)]
+
 use std::fmt::Display;
 
 use runspace::{foreach_parallel, start_thread_job};

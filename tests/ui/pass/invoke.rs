@@ -1,7 +1,8 @@
 //! Bodies of both kinds, in a runspace and in a pool.
 #![deny(warnings)]
+#![allow(clippy::needless_question_mark)]
 
-use runspace::{Runspace, RunspacePool, invoke};
+use runspace::{invoke, Runspace, RunspacePool};
 
 fn twice(runspace: &Runspace, text: &str) -> usize {
     invoke!(runspace, using(text = text.to_owned()), { text.len() * 2 })

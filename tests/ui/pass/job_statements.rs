@@ -1,6 +1,8 @@
 //! Statements that begin much as clauses do.
 
-use runspace::{JobQueue, start_thread_job};
+#![allow(unused_assignments, clippy::never_loop)]
+
+use runspace::{start_thread_job, JobQueue};
 
 fn using(n: i32) -> i32 {
     n

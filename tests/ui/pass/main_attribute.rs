@@ -1,5 +1,6 @@
 //! `main` with what else it may have, as the place where jobs are served.
 #![deny(warnings)]
+#![allow(clippy::mixed_attributes_style)]
 
 use std::process::ExitCode;
 

@@ -1,3 +1,5 @@
+#![allow(clippy::unnecessary_fold)]
+
 use std::collections::BTreeMap;
 
 use runspace::foreach_parallel;

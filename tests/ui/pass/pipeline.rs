@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::num::ParseIntError;
 
-use runspace::{Results, foreach_parallel, pipeline};
+use runspace::{foreach_parallel, pipeline, Results};
 
 macro_rules! passed_on {
     ($source:expr, $stage:expr) => {
@@ -74,8 +74,8 @@ fn main() {
     assert_eq!(words, ["0<1>", "2<3>"]);
 
     // The value is that of the last stage.
-    let results: Results<i32> = pipeline!(0..2 | map(|n| n) | foreach_parallel(|n| n));
-    assert_eq!(results.sum::<i32>(), 1);
+    let results: Results<i32> = pipeline!(0..2 | map(|n| n + 1) | foreach_parallel(|n| n));
+    assert_eq!(results.sum::<i32>(), 3);
     let emitted: Vec<u32> = pipeline!(
         [2, 3]
             | foreach_parallel(ordered = true, |n, job| {

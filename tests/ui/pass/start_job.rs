@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use runspace::{Job, start_job};
+use runspace::{start_job, Job};
 
 const FACTOR: u64 = 3;
 

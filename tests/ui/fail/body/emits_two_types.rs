@@ -1,0 +1,8 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    foreach_parallel!(0..3, |n: u32, job| {
+        job.emit(n);
+        job.emit("text");
+    });
+}

@@ -1,0 +1,5 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    foreach_parallel!(0..3, |n: u32, job| job.emit(std::rc::Rc::new(n)));
+}

@@ -1,0 +1,7 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    let text = String::from("a");
+    foreach_parallel!(0..3, using(text.clone() as word), |n: usize| word.len() + n);
+    drop(text);
+}

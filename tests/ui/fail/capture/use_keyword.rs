@@ -1,0 +1,6 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    let text = String::from("a");
+    foreach_parallel!(0..3, use(text), |n: usize| text.len() + n);
+}

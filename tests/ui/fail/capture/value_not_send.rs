@@ -1,0 +1,7 @@
+use runspace::foreach_parallel;
+
+fn main() {
+    let count = std::rc::Rc::new(1);
+    foreach_parallel!(0..3, using(twin = count.clone()), |n| *twin + n);
+    drop(count);
+}
