@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use runspace::{foreach_parallel, invoke, start_job, start_thread_job, Runspace};
+use runspace::{Runspace, foreach_parallel, invoke, start_job, start_thread_job};
 
 struct Unpark(Thread);
 

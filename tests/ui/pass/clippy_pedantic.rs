@@ -11,7 +11,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use runspace::{
-    foreach_parallel, invoke, pipeline, start_job, start_thread_job, Runspace, RunspacePool,
+    Runspace, RunspacePool, foreach_parallel, invoke, pipeline, start_job, start_thread_job,
 };
 
 #[runspace::job]

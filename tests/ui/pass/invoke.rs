@@ -2,7 +2,7 @@
 #![deny(warnings)]
 #![allow(clippy::needless_question_mark)]
 
-use runspace::{invoke, Runspace, RunspacePool};
+use runspace::{Runspace, RunspacePool, invoke};
 
 fn twice(runspace: &Runspace, text: &str) -> usize {
     invoke!(runspace, using(text = text.to_owned()), { text.len() * 2 })

@@ -2,7 +2,7 @@
 
 #![allow(unused_assignments, clippy::never_loop)]
 
-use runspace::{start_thread_job, JobQueue};
+use runspace::{JobQueue, start_thread_job};
 
 fn using(n: i32) -> i32 {
     n

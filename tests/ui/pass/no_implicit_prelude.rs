@@ -1,7 +1,7 @@
 //! Where nothing is in scope that was not brought there.
 #![no_implicit_prelude]
 
-use ::runspace::{foreach_parallel, invoke, pipeline, start_job, start_thread_job, Runspace};
+use ::runspace::{Runspace, foreach_parallel, invoke, pipeline, start_job, start_thread_job};
 use ::std::iter::Iterator as _;
 use ::std::{assert, assert_eq};
 
@@ -35,9 +35,11 @@ fn main() {
     assert_eq!(piped, 3);
     let emitted = foreach_parallel!(0..3_u32, |n, job| job.emit(n));
     assert_eq!(emitted.count(), 3);
-    assert!(start_thread_job!(using(factor), { factor == 2 })
-        .join()
-        .unwrap());
+    assert!(
+        start_thread_job!(using(factor), { factor == 2 })
+            .join()
+            .unwrap()
+    );
     assert!(start_job!(using(factor), { factor == 2 }).join().unwrap());
     assert_eq!(start_job!(twice(factor)).join().unwrap(), 4);
     let runspace = Runspace::open().unwrap();

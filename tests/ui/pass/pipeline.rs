@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::num::ParseIntError;
 
-use runspace::{foreach_parallel, pipeline, Results};
+use runspace::{Results, foreach_parallel, pipeline};
 
 macro_rules! passed_on {
     ($source:expr, $stage:expr) => {

@@ -1,7 +1,7 @@
 //! A program as a job.
 #![deny(warnings)]
 
-use runspace::{start_job, Job};
+use runspace::{Job, start_job};
 
 fn main() {
     let word = String::from("two words");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use runspace::{start_job, Job};
+use runspace::{Job, start_job};
 
 const FACTOR: u64 = 3;
 

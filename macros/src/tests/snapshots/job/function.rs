@@ -4,6 +4,7 @@
 //     open(&path)?.resized(width)
 // }
 
+#[allow(clippy::needless_pass_by_value)]
 /// Makes an image smaller.
 pub fn resize(path: PathBuf, width: u32) -> Result<Image, String> {
     open(&path)?.resized(width)

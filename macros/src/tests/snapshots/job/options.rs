@@ -1,6 +1,7 @@
 // #[job(name = "images.tidy", crate = crate::parallel)]
 // fn tidy() {}
 
+#[allow(clippy::needless_pass_by_value)]
 fn tidy() {}
 #[doc(hidden)]
 #[allow(non_camel_case_types, dead_code, clippy::all, clippy::pedantic)]
