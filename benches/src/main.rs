@@ -3,6 +3,7 @@
 //! ```text
 //! $ cargo run --release -p runspace-benches -- core
 //! $ cargo run --release -p runspace-benches -- process
+//! $ cargo run --release -p runspace-benches -- compile
 //! ```
 //!
 //! Contenders take turns, so that a machine that slows down slows all of them down. A new question is
@@ -44,6 +45,8 @@ enum Group {
     Core,
     /// Worker processes
     Process,
+    /// What the compiler takes: builds programs with cargo, for some minutes
+    Compile,
     /// Every question
     All,
 }

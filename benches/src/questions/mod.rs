@@ -1,5 +1,6 @@
 //! What is asked: one module for each question.
 
+mod compile;
 mod memory;
 mod per_item;
 mod process;
@@ -29,4 +30,6 @@ pub(crate) const QUESTIONS: &[Question] = &[
     process::ROUND_TRIP,
     process::MANY,
     process::LARGE,
+    compile::CALLS,
+    compile::TREES,
 ];
