@@ -232,6 +232,10 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             }
         }
         drop(exit);
+        if self.call.is_closed() {
+            // What waits for another try after everybody else has looked.
+            let _ = self.worker().retire(Ok(()));
+        }
         self.leave();
     }
 
@@ -245,6 +249,9 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         if control.passes_deadline(now) {
             // First: what waits must not take the place of what is given up.
             self.call.close();
+        }
+        if control.passed_deadline().is_some() {
+            // More than once: one may have been about to begin.
             let cause = || self.call.end_came_first(true);
             self.give_up_overdue(exit, Duration::ZERO, now, cause);
             self.call.stop.stop();

@@ -220,8 +220,10 @@ impl Control {
     pub(crate) fn next_look(&self, now: Instant, oldest: Option<Instant>) -> Option<Instant> {
         /// How often a limit is looked at that may become less meanwhile.
         const MOVING: Duration = Duration::from_millis(20);
+        if self.passed_deadline().is_some() {
+            return now.checked_add(MOVING);
+        }
         let deadline = self.deadline.as_ref().and_then(|it| it.at);
-        let deadline = deadline.filter(|_| self.passed_deadline().is_none());
         let item = self.clock.as_ref().and_then(|clock| {
             // An item that begins after this look has the whole of its time before it.
             let due = clock
