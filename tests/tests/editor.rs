@@ -67,8 +67,8 @@ fn completes_what_is_being_typed(editor: &mut Editor) {
             &["shout"],
         ),
         (
-            "foreach_parallel!(0..3, on = process, using(prefix), |n: u32| { prefix.~ });",
-            &["shout"],
+            "foreach_parallel!(0..3, on = process, using(text), |n: u32| { text.~ });",
+            &["push_str"],
         ),
         ("foreach_parallel!(0..3, |n| n).~", &["outcomes", "filter"]),
         (
@@ -78,7 +78,7 @@ fn completes_what_is_being_typed(editor: &mut Editor) {
         ("start_thread_job! { prefix.~ };", &["shout"]),
         ("start_thread_job!(|job| { job.~ });", &["emit"]),
         ("start_thread_job!({ 1 }).~", &["join", "receive"]),
-        ("start_job!(using(prefix), { prefix.~ });", &["shout"]),
+        ("start_job!(using(text), { text.~ });", &["push_str"]),
         (
             "invoke!(&Runspace::open().unwrap(), using(prefix), { prefix.~ });",
             &["shout"],
@@ -158,6 +158,7 @@ impl Prefix {
 
 fn main() {
     let prefix = Prefix { text: String::new() };
+    let text = String::new();
 ";
 
 impl Editor {
