@@ -70,7 +70,8 @@
 /// ```
 ///
 /// A child process shares nothing with this one. Items, captures and results are sent as bytes, so
-/// their types implement serde's `Serialize` and `Deserialize`; nothing can be lent; and the body
+/// their types implement serde's `Serialize` and `Deserialize`; nothing can be lent, so text is `String` and
+/// not `&str` (of which rustc says that `Deserialize` "is not general enough"); and the body
 /// uses only what `using(..)` names, beside constants and functions. rustc shows what else it uses
 /// ("closures can only be coerced to `fn` types if they do not capture any variables"). A body that
 /// crashes takes its process with it and fails its own item only. What bodies print is printed here, line by

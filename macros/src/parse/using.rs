@@ -80,7 +80,7 @@ fn has_dollar(tokens: &TokenStream, place: Where) -> bool {
         TokenTree::Punct(punct) => punct.as_char() == '$',
         TokenTree::Group(group) => has_dollar(&group.stream(), Where::after(before)),
         TokenTree::Literal(literal) => {
-            place == Where::Format && literal.to_string().contains(IN_STRING)
+            place == Where::Format && in_string(&literal.to_string()).is_some()
         }
         TokenTree::Ident(_) => false,
     })
@@ -118,23 +118,31 @@ fn walk(
     rewritten
 }
 
+/// Where the next `$using:` stands in a string that is formatted, as the name of what is put there.
+/// `{{` is a brace that is printed.
+fn in_string(text: &str) -> Option<usize> {
+    let mut places = text.match_indices(IN_STRING).map(|(at, _)| at + 1);
+    places.find(|&at| {
+        let braces = text[..at].len() - text[..at].trim_end_matches('{').len();
+        braces % 2 == 1
+    })
+}
+
 /// A string that is formatted, with each `{$using:name}` in it as `{name}`.
 fn string(literal: &Literal, names: &mut Vec<Ident>, errors: &mut Errors) -> Literal {
-    let text = literal.to_string();
-    let mut rest = text.as_str();
-    let mut found = None;
-    while let Some(at) = rest.find(IN_STRING) {
-        rest = &rest[at + IN_STRING.len()..];
+    let mut text = literal.to_string();
+    let mut found = Vec::new();
+    while let Some(at) = in_string(&text) {
+        text.replace_range(at..at + IN_STRING.len() - 1, "");
+        let rest = &text[at..];
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
         let Ok(mut name) = syn::parse_str::<Ident>(&rest[..end.unwrap_or(rest.len())]) else {
             return literal.clone();
         };
         name.set_span(literal.span());
-        found.get_or_insert_with(|| name.clone());
-        add(name, names);
+        found.push(name);
     }
-    let plain = text.replace(IN_STRING, "{");
-    let (Some(name), Ok(mut plain)) = (found, Literal::from_str(&plain)) else {
+    let (Some(name), Ok(mut plain)) = (found.first(), Literal::from_str(&text)) else {
         return literal.clone();
     };
     errors.push(
@@ -145,6 +153,7 @@ fn string(literal: &Literal, names: &mut Vec<Ident>, errors: &mut Errors) -> Lit
         ),
     );
     plain.set_span(literal.span());
+    found.into_iter().for_each(|name| add(name, names));
     plain
 }
 

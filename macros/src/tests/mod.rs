@@ -282,6 +282,54 @@ fn dollar_using_captures() {
 }
 
 #[test]
+fn dollar_using_in_a_string_that_is_formatted() {
+    let source = r##"::runspace, items, |x| { log(r#"{$using:a}"#); write!(f, r#"{x} {$using:a:?} {{$using}}"#, $using:b) }"##;
+    let code = formatted(expand_foreach(typed(source)));
+    assert_has(
+        &code,
+        &[
+            "compile_error!",
+            "write `{a}` here and `using(a)` in front of the body",
+            "capture(a)",
+            "capture(b)",
+            // Meant as it stands: `log` is no macro that is known to format.
+            r##"log(r#"{$using:a}"#)"##,
+            r##"write!(f, r#"{x} {a:?} {{$using}}"#, b)"##,
+        ],
+    );
+    // Nor does a body have a mistake that only has such a text.
+    let source = r#"::runspace, items, |x| log("{$using:a}", println!("{{$using:x}} $using:a"))"#;
+    let code = formatted(expand_foreach(typed(source)));
+    assert_lacks(&code, &["compile_error", "capture("]);
+}
+
+#[test]
+fn lists_under_another_name_are_read() {
+    for (list, meant) in [
+        ("usng(a)", "using"),
+        ("use(a)", "using"),
+        ("move(a)", "using"),
+        ("captures(a)", "using"),
+        ("using!(a)", "using"),
+        ("inti(a = 1)", "init"),
+        ("init!(a = 1)", "init"),
+    ] {
+        let call = format!("::runspace, items, {list}, |x| BODY");
+        let code = formatted(expand_foreach(typed(&call)));
+        let message = format!("the list is called `{meant}`; write `{meant}(..)`");
+        let read = ["__private::capture(a)", "let mut a = 1;"];
+        let read = read[usize::from(meant == "init")];
+        assert_has(&code, &["compile_error!", &message, read, "BODY"]);
+    }
+    let code = formatted(expand_thread_job(typed("::runspace, usng(a), { BODY }")));
+    assert_has(&code, &["compile_error!", "send()(a)", "BODY"]);
+    // In another process, that is what a function is called.
+    let code = formatted(expand_process_job(typed("::runspace, used(a)")));
+    assert_has(&code, &["<used>::runspace_job(a)"]);
+    assert_lacks(&code, &["compile_error"]);
+}
+
+#[test]
 fn other_dollars_are_left_alone() {
     let source = "::runspace, items, |x| { macro_rules! m { ($a:expr) => { $a } } m!(x) }";
     let code = formatted(expand_foreach(typed(source)));

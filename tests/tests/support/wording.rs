@@ -7,7 +7,7 @@ use std::process::Command;
 const WORDING: &str = "rustc 1.95.";
 
 /// Whether this rustc speaks as the files in `folder` do.
-pub fn is_known(folder: &str) -> bool {
+pub(crate) fn is_known(folder: &str) -> bool {
     let version = rustc_version();
     let known = version.starts_with(WORDING);
     if !known {
