@@ -54,7 +54,7 @@ fn requests(service: SocketAddr) {
         |n: u32| {
             let question = match n {
                 13 => "silent",
-                _ if n % 7 == 0 && runspace::attempt() < 3 => "busy",
+                _ if n.is_multiple_of(7) && runspace::attempt() < 3 => "busy",
                 _ => "quick",
             };
             ask(service, question).map(|_| (n, runspace::attempt()))
