@@ -234,25 +234,31 @@ fn find_gaps(source: &str, group: &Group, gaps: &mut Vec<Gap>) {
             gaps.push(Gap { place, after_comma });
         }
     };
-    let (mut inner, mut in_macro) = (Vec::new(), false);
+    let mut inner = Vec::new();
+    let (mut word, mut called) = (None, None);
     for tree in group.stream() {
         let span = tree.span().byte_range();
         if !joint {
             gap(end..span.start, after_comma);
         }
         end = span.end;
-        let was_bang = std::mem::take(&mut in_macro);
         (after_comma, joint) = match &tree {
-            TokenTree::Punct(it) => {
-                in_macro = it.as_char() == '!';
-                (it.as_char() == ',', it.spacing() == Spacing::Joint)
-            }
+            TokenTree::Punct(it) => (it.as_char() == ',', it.spacing() == Spacing::Joint),
             _ => (false, false),
         };
-        if let TokenTree::Group(group) = tree
-            && !(was_bang && group.delimiter() == Delimiter::Brace)
-        {
-            inner.push(group); // what a call inside has in braces is left alone
+        // What another macro is given need not be expressions, nor what stands in braces.
+        let called_before = called.take();
+        match tree {
+            TokenTree::Ident(name) => word = Some(name.to_string()),
+            TokenTree::Punct(it) if it.as_char() == '!' => called = word.take(),
+            TokenTree::Group(group) => {
+                let in_braces = group.delimiter() == Delimiter::Brace;
+                if called_before.is_none_or(|it: String| !in_braces && MACROS.contains(&&*it)) {
+                    inner.push(group);
+                }
+                word = None;
+            }
+            _ => word = None,
         }
     }
     gap(end..group.span_close().byte_range().start, after_comma);
