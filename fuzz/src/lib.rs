@@ -126,7 +126,7 @@ pub fn frames(bytes: &[u8]) {
             }
             6 => {
                 let mut parcels = frame.into_parcels();
-                while let Some((_, parcel)) = parcels.next() {
+                while let Some((_, parcel, _)) = parcels.next() {
                     drop(parcel.value::<Value>());
                 }
             }

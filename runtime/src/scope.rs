@@ -120,7 +120,11 @@ impl<'scope> Executor<'scope> for Scoped<'scope> {
         self.target.spawn(self.lend(task), desk)
     }
 
-    fn launch_feeder(&self, task: Box<dyn FnOnce() + Send + 'scope>) -> io::Result<()> {
+    fn launch_feeder(
+        &self,
+        task: Box<dyn FnOnce() + Send + 'scope>,
+        _: &Arc<Desk>,
+    ) -> io::Result<()> {
         threads::spawn(self.lend(task))
     }
 

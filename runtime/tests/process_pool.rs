@@ -9,6 +9,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread::sleep;
@@ -213,6 +214,60 @@ fn a_worker_killed_while_idle_costs_nothing() {
                 foreach_parallel!(0..3, on = process(&pool), |_n| std::process::id()).collect();
             assert!(send(Signal::KILL, pids[0]));
         }
+    });
+}
+
+#[test]
+fn an_item_that_kills_a_kept_worker_fails_and_has_run_once() {
+    alone(60, || {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = ProcessPool::builder().workers(1).build();
+        // In one piece with the run, and in several.
+        for size in [0, 100, 10_000, 100_000, 1_000_000] {
+            let warm = foreach_parallel!([size], on = process(&pool), |n: usize| n);
+            assert!(warm.eq([size]));
+            let path = folder.path().join(size.to_string());
+            let item = (path.clone(), vec![1_u8; size]);
+            let mut outcomes =
+                foreach_parallel!([item], on = process(&pool), |item: (PathBuf, Vec<u8>)| {
+                    let (path, bytes) = item;
+                    let mut file = File::options().create(true).append(true).open(path);
+                    file.as_mut().unwrap().write_all(b".").unwrap();
+                    kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
+                    bytes.len()
+                })
+                .outcomes();
+            let error = outcomes.next().unwrap().unwrap_err();
+            assert_eq!(crash(&error).exit().signal_name(), Some("SIGKILL"));
+            assert!(outcomes.next().is_none());
+            assert_eq!(fs::read(path).unwrap().len(), 1, "runs of {size} bytes");
+        }
+    });
+}
+
+#[test]
+fn a_call_that_nobody_reads_yet_runs_all_the_same() {
+    alone(60, || {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = ProcessPool::builder().workers(1).build();
+        let path = folder.path().join("ran");
+        let first = foreach_parallel!([path.clone()], on = process(&pool), |path| {
+            fs::write(path, "").unwrap();
+            1
+        });
+        until(|| path.exists());
+        // The one place of the pool is free again, although the result has not been read.
+        let second = foreach_parallel!([2], on = process(&pool), |n| n);
+        assert!(second.eq([2]));
+        assert!(first.eq([1]));
+        drop(foreach_parallel!(
+            [path.clone()],
+            on = process(&pool),
+            |path| {
+                fs::remove_file(path).unwrap();
+            }
+        ));
+        assert!(!path.exists(), "a dropped call has run");
     });
 }
 

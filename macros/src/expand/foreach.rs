@@ -50,6 +50,12 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
             false => setters(std::slice::from_ref(setting)),
         })
         .collect();
+    // The runtime cannot see in the type of a body what it does.
+    let is_process = matches!(entry, Entry::Process);
+    let emits = is_process && work.body.header.count == 2;
+    let emits = emits.then(|| quote!(.emitting()));
+    let has_state = is_process && !work.inits.is_empty();
+    let has_state = has_state.then(|| quote!(.with_state()));
     let place = place.as_ref().map(|place| on(krate, entry, place));
     let values = tuple(captures.iter().map(|capture| {
         let value = &capture.value;
@@ -73,7 +79,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         quote! {
             #scope
             #items,
-            #krate::__private::Options::new() #setters #place,
+            #krate::__private::Options::new() #setters #emits #has_state #place,
             #values,
             #maker #worker,
             #made

@@ -80,7 +80,7 @@ fn pool_of_processes_is_an_option_of_its_own() {
         &code,
         &[
             "__private::foreach_process(",
-            "Options::new().on_process_pool(&pool)",
+            "Options::new().emitting().on_process_pool(&pool)",
             "worker.run_emitting(",
         ],
     );

@@ -58,9 +58,8 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             crew.start_supervisor();
         }
         let member = Arc::clone(&crew);
-        let launched = crew
-            .executor
-            .launch_feeder(Box::new(move || member.serve_as_feeder(feeder)));
+        let task = Box::new(move || member.serve_as_feeder(feeder));
+        let launched = crew.executor.launch_feeder(task, &crew.call.desk);
         if let Err(error) = launched {
             crew.call.fail(None, Cause::NoThread(error));
             crew.call.leave_crew();
@@ -89,9 +88,8 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     fn start_supervisor(self: &Arc<Self>) {
         self.call.join_crew();
         let member = Arc::clone(self);
-        let launched = self
-            .executor
-            .launch_feeder(Box::new(move || member.serve_as_supervisor()));
+        let task = Box::new(move || member.serve_as_supervisor());
+        let launched = self.executor.launch_feeder(task, &self.call.desk);
         if let Err(error) = launched {
             self.call.fail(None, Cause::NoThread(error));
             self.call.leave_crew();

@@ -13,6 +13,11 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// take a while because others run there, the task waits on `desk`.
     fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()>;
 
+    /// Starts a feeder: on a kept thread, unless it cannot block.
+    fn spawn_feeder(&self, task: Task, _: &Arc<Desk>) -> io::Result<()> {
+        threads::spawn(task)
+    }
+
     /// Called on a worker's thread before anything of the user's. Panics if the thread is not fit for it.
     fn prepare(&self) {}
 
@@ -166,7 +171,11 @@ pub(crate) trait Executor<'a>: Send + Sync {
     fn launch(&self, task: Box<dyn FnOnce() + Send + 'a>, desk: &Arc<Desk>) -> io::Result<()>;
 
     /// Starts a feeder: on a kept thread wherever the workers run, for an input may block.
-    fn launch_feeder(&self, task: Box<dyn FnOnce() + Send + 'a>) -> io::Result<()>;
+    fn launch_feeder(
+        &self,
+        task: Box<dyn FnOnce() + Send + 'a>,
+        desk: &Arc<Desk>,
+    ) -> io::Result<()>;
 
     /// The same function for whoever holds it, which they may call and keep no longer than there is
     /// a task of this executor.
@@ -186,8 +195,8 @@ impl Executor<'static> for Direct {
         self.0.spawn(task, desk)
     }
 
-    fn launch_feeder(&self, task: Task) -> io::Result<()> {
-        threads::spawn(task)
+    fn launch_feeder(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
+        self.0.spawn_feeder(task, desk)
     }
 
     fn outlive(&self, function: Box<dyn Fn() + Send>) -> Box<dyn Fn() + Send> {

@@ -11,6 +11,8 @@
 //! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `options`; `call` (the
 //! shared state); `lane` and `supply` (the queues); `exit` (how items end); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
 
+#[cfg(feature = "process")]
+mod attendant;
 mod call;
 mod control;
 mod crew;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::attendant;
 use super::control::{End, Try};
 use super::exit::Exit;
 use super::item::{ItemContext, There};
@@ -218,6 +219,11 @@ where
         None => default_pool(),
     };
     options.runs_elsewhere = true;
+    let items = items.into_iter();
+    if !options.emits && options.control.is_empty() && attendant::is_one_in_memory(&items) {
+        options.target = Arc::new(attendant::Reader);
+    }
+    let has_state = options.has_state;
     // Not in a closure: the policy wants to know the line that asks.
     let asked = policy::Start::Block {
         name: options.name.as_deref(),
@@ -225,7 +231,7 @@ where
     let run = policy::check(asked)
         .map_err(Failure::Denied)
         .and_then(|()| Ok(Body::new(serve::<K::Itself, I::Item, R, W>, maker)?))
-        .and_then(|body| Run::new(Start::here()?, body, &captures))
+        .and_then(|body| Run::new(Start::here()?, body, &captures, has_state))
         .map(Arc::new)
         .map_err(ProcessError::new);
     let local = move |()| {
@@ -353,6 +359,9 @@ where
     let mut items = VecDeque::new();
     while take(worker, &mut session, &mut items) {
         worker.exit().tell_began(items.iter().map(name));
+        if worker.call().control.is_none() && worker.is_at_end() {
+            session.expect_end();
+        }
         if let Err(failure) = batch(worker, &mut session, &mut items) {
             return give_up(worker, run, items, failure);
         }

@@ -21,6 +21,10 @@ pub struct Options {
     pub(crate) control: Settings,
     pub(crate) runs_elsewhere: bool,
     #[cfg(feature = "process")]
+    pub(crate) emits: bool,
+    #[cfg(feature = "process")]
+    pub(crate) has_state: bool,
+    #[cfg(feature = "process")]
     pub(crate) process_pool: Option<crate::process::pool::Pool>,
 }
 
@@ -35,6 +39,10 @@ impl Options {
             name: None,
             control: Settings::default(),
             runs_elsewhere: false,
+            #[cfg(feature = "process")]
+            emits: false,
+            #[cfg(feature = "process")]
+            has_state: false,
             #[cfg(feature = "process")]
             process_pool: None,
         }
@@ -118,6 +126,20 @@ impl Options {
     /// When the call has had enough.
     pub fn halt(mut self, halt: Halt) -> Self {
         self.control.halt = Some(halt);
+        self
+    }
+
+    /// The body emits any number of outputs.
+    #[cfg(feature = "process")]
+    pub fn emitting(mut self) -> Self {
+        self.emits = true;
+        self
+    }
+
+    /// Each worker makes a state of its own: `init(..)`.
+    #[cfg(feature = "process")]
+    pub fn with_state(mut self) -> Self {
+        self.has_state = true;
         self
     }
 

@@ -203,6 +203,14 @@ impl<T> Supply<T> {
         others.find_map(|peer| retry(|| peer.steal_batch_and_pop(own)))
     }
 
+    /// Whether no item is left, as far as can be seen from here.
+    #[cfg(feature = "process")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.own.is_empty()
+            && self.pool.waiting() == 0
+            && self.pool.peers.lock().iter().all(Stealer::is_empty)
+    }
+
     /// Keeps an item that this worker had taken.
     pub(crate) fn put_back(&mut self, item: Numbered<T>) {
         self.own.push(item);

@@ -140,6 +140,12 @@ impl<T, R> Worker<T, R> {
         true
     }
 
+    /// Whether this worker has been handed its last item. Most likely: an item may still be put back.
+    #[cfg(feature = "process")]
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.call.input_ended() && self.first.is_none() && self.supply.is_empty()
+    }
+
     #[cfg(feature = "process")]
     pub(crate) fn call(&self) -> &Arc<Call> {
         &self.call

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Failure;
-use super::child::{Born, Child, Handle, Lines, NoLines, Patience, Spec, Supervisor, supervisor};
+use super::child::{
+    Born, Child, Handle, Lines, NoLines, Patience, Spec, Supervisor, supervisor, supervisor_for,
+};
 use super::entry::{
     Body, CodecReport, Greeting, Opening, Refusal, Setup, What, depth, marker, serve_if_worker,
 };
@@ -56,6 +58,8 @@ pub(crate) struct Link {
     writer: FrameWriter<Channel>,
     /// Until when the child has to say who it is; `None` once it has.
     greeting: Option<Deadline>,
+    /// It has served a run to its end.
+    proven: bool,
 }
 
 /// Who wants a child, and from where: taken on the thread that asks, since rights, limits, variables
@@ -75,9 +79,11 @@ impl Start {
         if depth >= MOST_DEPTH {
             return Err(Failure::TooDeep(depth));
         }
+        let surroundings = Surroundings::now();
+        let supervisor = supervisor_for(surroundings.identity()).map_err(Failure::NoProcess)?;
         Ok(Self {
-            supervisor: supervisor().map_err(Failure::NoProcess)?,
-            surroundings: Arc::new(Surroundings::now()),
+            supervisor,
+            surroundings: Arc::new(surroundings),
         })
     }
 
@@ -166,7 +172,18 @@ impl Link {
             writer: FrameWriter::new(channel.clone()),
             child,
             greeting,
+            proven: false,
         }
+    }
+
+    /// Notes that the child has served a run to its end.
+    pub(crate) fn set_proven(&mut self) {
+        self.proven = true;
+    }
+
+    /// Whether the child has served a run to its end: that it can is then no question any more.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -242,6 +259,22 @@ impl Link {
         }
     }
 
+    /// Waits for an answer to what was sent in one piece to a child that was waiting for it.
+    ///
+    /// # Errors
+    /// The child has ended and has not read it.
+    pub(crate) fn wait_for_answer(&mut self) -> Result<(), Failure> {
+        match self.reader.wait() {
+            // This is how the system tells the end of one that had something left to read from that of
+            // one that had not.
+            Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                Err(lost(&self.child))
+            }
+            // Whatever else it is, `next` says it again.
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a frame is here already.
     pub(crate) fn has_next(&self) -> bool {
         self.reader.has_frame()
@@ -270,10 +303,17 @@ impl Link {
         sent.map_err(|error| self.not_sent::<C>(What::Captures, error))
     }
 
-    /// Sends a body for items, and its captures, which have been written already.
-    pub(crate) fn send_run(&mut self, body: Body, captures: &[u8]) -> Result<(), Failure> {
+    /// Writes a body for items, and its captures, which have been made bytes already; they go with what
+    /// is sent next. If the run is `bare`, the child does not say when it is ready for a first batch that is
+    /// short.
+    pub(crate) fn write_run(
+        &mut self,
+        body: Body,
+        bare: bool,
+        captures: &[u8],
+    ) -> Result<(), Failure> {
         self.greet()?;
-        let sent = self.writer.frame(Kind::Run, &body);
+        let sent = self.writer.frame(Kind::Run, &(body, bare));
         sent.map_err(|error| self.not_sent::<Body>(What::Message, error))?;
         let sent = self.writer.raw(Kind::Captures, captures);
         sent.map_err(|error| self.not_sent::<Body>(What::Captures, error.into()))

@@ -56,6 +56,11 @@ impl Surroundings {
         }
     }
 
+    /// Whose rights they come with.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.fixed.identity
+    }
+
     /// What the policy hands on.
     pub(crate) fn policy(&self) -> &[u8] {
         &self.fixed.policy

@@ -32,6 +32,7 @@ fn ask(setup: &Setup) {
     );
     let peer = procspawn::Pool::new(1).expect("a pool");
     let pool = ProcessPool::builder().workers(1).build();
+    let pool_of_calls = ProcessPool::builder().workers(1).build();
     let (mut items, mut results) = ours(&pool);
     let (mut near_items, mut near_results) = on_a_thread();
     let times = race(
@@ -43,11 +44,17 @@ fn ask(setup: &Setup) {
             Contender::new("procspawn::Pool, spawn and join", || {
                 repeat(|it| peer.spawn(it, |it| it).join().expect("a worker"))
             }),
-            Contender::new("runspace, the same on a thread", || {
+            Contender::new("runspace, an item of a running call", || {
+                repeat(|it| there_and_back(&mut items, &mut results, it))
+            }),
+            Contender::new("the same on a thread", || {
                 repeat(|it| there_and_back(&mut near_items, &mut near_results, it))
             }),
-            Contender::new("runspace, throttle = 1, buffer = 0", || {
-                repeat(|it| there_and_back(&mut items, &mut results, it))
+            Contender::new("runspace, a call with one item", || {
+                repeat(|it| foreach_parallel!([it], on = process(&pool_of_calls), |it| it).sum())
+            }),
+            Contender::new("the same on a thread", || {
+                repeat(|it| foreach_parallel!([it], throttle = 1, |it| it).sum())
             }),
         ],
     );
@@ -67,8 +74,8 @@ fn ask(setup: &Setup) {
         ]);
     }
     println!(
-        "{ITEMS} items a turn, each back before the next is sent; one worker, kept; median of {} \
-         turns.\n\n{table}",
+        "{ITEMS} items a turn, each back before the next is sent; one worker, kept. The running call has \
+         `throttle = 1, buffer = 0` and takes its items from a channel; median of {} turns.\n\n{table}",
         setup.rounds
     );
 }

@@ -60,7 +60,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         #[cfg(feature = "rate")]
         if self.rate.is_some() {
             return false;

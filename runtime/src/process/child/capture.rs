@@ -1,6 +1,7 @@
 //! What a child prints.
 
 use std::collections::VecDeque;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -64,13 +65,14 @@ impl Capture {
 
     /// Reads what is there. False when there will be no more.
     pub(super) fn drain(&mut self, lines: &Arc<dyn Lines>) -> bool {
-        let mut memory = [0; 16 << 10];
+        let mut memory = [MaybeUninit::uninit(); 16 << 10];
         let mut taken = 0;
         while let Some(pipe) = &self.pipe {
             match read(pipe.as_fd(), &mut memory) {
-                Ok(0) => break,
-                Ok(count) => {
-                    self.split(&memory[..count], lines);
+                Ok(([], _)) => break,
+                Ok((bytes, _)) => {
+                    let count = bytes.len();
+                    self.split(bytes, lines);
                     taken += count;
                     if taken >= TURN || count < 4096 {
                         return true;

@@ -334,8 +334,13 @@ impl Child {
 
     /// What it prints from now on goes to `lines`; what it has printed went where it belongs.
     pub(crate) fn set_lines(&self, lines: Arc<dyn Lines>) {
-        let shared = &self.handle.0;
         self.handle.drain();
+        self.replace_lines(lines);
+    }
+
+    /// [`set_lines`](Self::set_lines) for a child that has printed nothing since its output was read.
+    pub(crate) fn replace_lines(&self, lines: Arc<dyn Lines>) {
+        let shared = &self.handle.0;
         let before = std::mem::replace(&mut *shared.lines.lock(), lines);
         drop(before);
         shared.out.lock().forget();

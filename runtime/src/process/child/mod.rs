@@ -15,4 +15,4 @@ mod tests;
 pub(crate) use capture::{LONGEST, Lines, NoLines, Stream};
 pub use exit::{Crash, Exit};
 pub(crate) use handle::{Born, Child, Handle, Patience};
-pub(crate) use supervisor::{Spec, Supervisor, supervisor};
+pub(crate) use supervisor::{Spec, Supervisor, supervisor, supervisor_for};

@@ -67,15 +67,19 @@ pub(crate) struct Supervisor {
 /// The supervisor for children of the calling thread. It is another one if this thread has given up
 /// rights that the thread of the last one still has: a child must not get them back.
 pub(crate) fn supervisor() -> io::Result<Arc<Supervisor>> {
-    let identity = Identity::of_this_thread();
+    supervisor_for(&Identity::of_this_thread())
+}
+
+/// [`supervisor`] for a thread that has just been looked at.
+pub(crate) fn supervisor_for(identity: &Identity) -> io::Result<Arc<Supervisor>> {
     let mut current = place().supervisor.lock();
     if let Some(supervisor) = &*current
-        && supervisor.identity == identity
+        && supervisor.identity == *identity
         && !supervisor.is_over()
     {
         return Ok(Arc::clone(supervisor));
     }
-    let supervisor = Supervisor::start(identity)?;
+    let supervisor = Supervisor::start(identity.clone())?;
     *current = Some(Arc::clone(&supervisor));
     Ok(supervisor)
 }

@@ -143,6 +143,8 @@ pub(crate) struct ChildIo {
     pub(crate) sender: Sender,
     pub(crate) wear: Wear,
     pub(crate) recycle: Recycle,
+    /// Nothing of the user's runs in this run but the body, on its items.
+    pub(crate) bare: bool,
     /// Made when it is first asked for: it takes random numbers, which copies must not share.
     stop: OnceCell<StopToken>,
 }
@@ -155,6 +157,7 @@ impl ChildIo {
             stop: OnceCell::new(),
             wear: Wear::default(),
             recycle: Recycle::default(),
+            bare: false,
             channel,
         }
     }
@@ -183,6 +186,11 @@ impl ChildIo {
                 kill_own_group()
             }
         }
+    }
+
+    /// Whether the next frame is here, and is of this kind.
+    pub(crate) fn has_next(&self, kind: Kind) -> bool {
+        self.reader.has_frame_of(kind)
     }
 
     /// The captures of the body; what is wrong with them has been reported when there are none.
@@ -271,8 +279,9 @@ pub(super) fn serve(channel: Channel) -> ! {
                 leave(0);
             }
             Kind::Run => {
-                let body = frame.value();
-                io.run(body);
+                let run: Result<(Body, bool), CodecError> = frame.value();
+                io.bare = run.as_ref().is_ok_and(|it| it.1);
+                io.run(run.map(|it| it.0));
             }
             Kind::Leave => leave(0),
             // What is left of a run that ended early.

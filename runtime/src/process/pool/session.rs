@@ -31,13 +31,18 @@ pub(crate) struct Run {
     on_duty: AtomicUsize,
     /// A worker has been ready for items.
     has_begun: AtomicBool,
+    /// Nothing of the user's runs for it but the body, on its items.
+    bare: bool,
 }
 
 impl Run {
+    /// `has_state` says whether a worker makes something of its own before its first item. If not, and
+    /// if nothing is captured either, an item is the first thing that can go wrong in a worker.
     pub(crate) fn new<C: Serialize>(
         start: Start,
         body: Body,
         captures: &C,
+        has_state: bool,
     ) -> Result<Self, Failure> {
         let written = to_bytes(captures);
         let captures = written
@@ -48,6 +53,7 @@ impl Run {
             captures,
             on_duty: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
+            bare: !has_state && size_of::<C>() == 0,
         })
     }
 
@@ -129,6 +135,12 @@ pub(crate) struct Session<T, R> {
     lost: u32,
     control: Arc<Control>,
     pace: Pace,
+    /// The next batch is expected to be the last.
+    last: bool,
+    /// The worker has been told that the run has no more items.
+    told_end: bool,
+    /// What came of a run that ended early, after a last batch that was not the last.
+    late: Option<Failure>,
     types: PhantomData<fn(T) -> R>,
 }
 
@@ -187,8 +199,17 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             lost: 0,
             control,
             pace: Pace::default(),
+            last: false,
+            told_end: false,
+            late: None,
             types: PhantomData,
         })
+    }
+
+    /// Says that the next batch is expected to be the last: the end of the run then goes with it, and
+    /// its answer comes with those of the items. Should there be another batch after all, it runs.
+    pub(crate) fn expect_end(&mut self) {
+        self.last = true;
     }
 
     /// How many items make a batch now: one at first, and as many as take about half a millisecond
@@ -216,22 +237,26 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         out: &mut dyn FnMut(Outcome<T, R>),
     ) -> Result<(), Failure> {
         self.duty.get_or_insert_with(|| Duty::new(&self.run));
-        let mut worker = match self.worker.take() {
-            Some(worker) => worker,
-            None => self.hire().inspect_err(|_| self.duty = None)?,
-        };
-        let start = Instant::now();
         // Alone, to see whether it is this item that no worker survives.
         let count = if self.lost == 0 { count } else { 1 };
-        let Some(sent) = send(&mut worker, items, count, out) else {
-            return self.not_sent(&worker, items, out);
+        let handed = self.hand_over(items, count, limit, out);
+        let Sent {
+            mut worker,
+            count: sent,
+            since,
+            told_end,
+        } = match handed.inspect_err(|_| self.duty = None)? {
+            Handed::Over(sent) => sent,
+            Handed::Lost(worker) => return self.not_sent(&worker, items, out),
         };
         self.lost = 0;
+        self.told_end = told_end;
+        self.last &= !told_end;
         self.pace.wait_for_most(sent);
         let done = receive(&mut worker, items, sent, limit, self.control.patience, out);
         match done {
             Done::All => {
-                self.pace.record(start.elapsed(), sent);
+                self.pace.record(since.elapsed(), sent);
                 self.worker = Some(worker);
                 Ok(())
             }
@@ -280,11 +305,26 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         }
     }
 
-    /// A worker that is ready for items.
-    fn hire(&mut self) -> Result<Link, Failure> {
+    /// Sends a batch to the worker, or to a new one.
+    fn hand_over(
+        &mut self,
+        items: &mut VecDeque<Item<T>>,
+        count: usize,
+        limit: Option<Duration>,
+        out: &mut dyn FnMut(Outcome<T, R>),
+    ) -> Result<Handed, Failure> {
+        if self.told_end {
+            let ended = self.end_run();
+            self.late = self.late.take().or(ended.err());
+        }
+        if let Some(mut worker) = self.worker.take() {
+            let since = Instant::now();
+            let batch = send(&mut worker, items, count, self.last, out);
+            return Ok(Handed::new(worker, batch, since));
+        }
         let mut tries = 0;
         loop {
-            let failure = match self.try_hire() {
+            let failure = match self.hire(items, count, limit, out) {
                 // One that takes too long to come up is not tried again: that would take as long.
                 Err(failure @ (Failure::Crashed(_) | Failure::NoHello(_))) => failure,
                 other => return other,
@@ -304,7 +344,14 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         }
     }
 
-    fn try_hire(&mut self) -> Result<Link, Failure> {
+    /// Finds a worker, and sends it the run and the first batch. It was ready for it, or could have been.
+    fn hire(
+        &mut self,
+        items: &mut VecDeque<Item<T>>,
+        count: usize,
+        limit: Option<Duration>,
+        out: &mut dyn FnMut(Outcome<T, R>),
+    ) -> Result<Handed, Failure> {
         if self.control.current.lock().stopped {
             return Err(Failure::Stopped);
         }
@@ -315,24 +362,27 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         }
         target.worker = Some(worker.handle().clone());
         drop(target);
-        worker.send_run(self.run.body, &self.run.captures)?;
-        let strange = |kind| Failure::Nonsense(FrameError::Kind(kind as u8));
-        let frame = worker.next()?;
-        match frame.kind {
-            Kind::Ready => {
-                self.run.has_begun.store(true, Ordering::Relaxed);
-                Ok(worker)
-            }
-            Kind::Panicked => match frame.value() {
-                Ok(panicked) => Err(Failure::Panicked(panicked)),
-                Err(_) => Err(strange(Kind::Panicked)),
-            },
-            Kind::Codec => match frame.value() {
-                Ok(report) => Err(Failure::There(report)),
-                Err(_) => Err(strange(Kind::Codec)),
-            },
-            kind => Err(strange(kind)),
+        // Where nothing else can go wrong, and no clock has to be started, it need not say that it is ready.
+        let bare = self.run.bare && worker.is_proven() && limit.is_none();
+        worker.write_run(self.run.body, bare, &self.run.captures)?;
+        let before = Instant::now();
+        // The items go with the run: nearly every worker gets ready for them, and to wait until it
+        // says so would cost as much as an item does.
+        let batch = send(&mut worker, items, count, self.last, out);
+        let begun = match &batch {
+            Some(batch) if bare && batch.count == 0 => Ok(()),
+            Some(batch) if bare && batch.is_short => worker.wait_for_answer(),
+            None if bare => return Ok(Handed::Lost(worker)),
+            _ => wait_until_ready(&mut worker, out),
+        };
+        match begun {
+            // It could have been ready: it has died of what it was sent, or by chance.
+            Err(Failure::Crashed(_)) if bare => return Ok(Handed::Lost(worker)),
+            begun => begun?,
         }
+        self.run.has_begun.store(true, Ordering::Relaxed);
+        let since = if bare { before } else { Instant::now() };
+        Ok(Handed::new(worker, batch, since))
     }
 
     /// There seem to be no more items. One that is put back by a session without a worker is seen by
@@ -346,13 +396,23 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
     /// # Errors
     /// The state panicked while it was dropped, or the worker died of it.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let ended = self.end_run();
+        self.late.take().map_or(ended, Err)
+    }
+
+    fn end_run(&mut self) -> Result<(), Failure> {
         let Some(mut worker) = self.worker.take() else {
             return Ok(());
         };
-        // If it has left already, what it has said before tells whether it was free to.
-        let _ = worker.writer().send(Kind::EndRun, &());
+        if !std::mem::take(&mut self.told_end) {
+            // If it has left already, what it has said before tells whether it was free to.
+            let _ = worker.writer().send(Kind::EndRun, &());
+        }
         let mut retired = false;
+        // With the answer of the last item, all that was printed has been read.
+        let mut may_have_printed = !self.run.bare;
         let end = loop {
+            may_have_printed |= !worker.has_next();
             let frame = match worker.next() {
                 Ok(frame) => frame,
                 Err(_) if retired => break Ok(()),
@@ -370,7 +430,9 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
                 kind => return Err(Failure::Nonsense(FrameError::Kind(kind as u8))),
             }
         };
-        worker.handle().drain();
+        if may_have_printed {
+            worker.handle().drain();
+        }
         self.control.current.lock().worker = None;
         if retired {
             worker.left();
@@ -381,14 +443,79 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
     }
 }
 
-/// Sends the first `count` of `items`; answers how many, without those that cannot be written, whose
-/// end that is. `None` if the worker has gone before it had all.
+/// What came of sending a batch.
+enum Handed {
+    Over(Sent),
+    /// The worker has gone before it had all.
+    Lost(Link),
+}
+
+impl Handed {
+    fn new(worker: Link, batch: Option<Batch>, since: Instant) -> Self {
+        match batch {
+            Some(Batch {
+                count, told_end, ..
+            }) => Self::Over(Sent {
+                worker,
+                count,
+                since,
+                told_end,
+            }),
+            None => Self::Lost(worker),
+        }
+    }
+}
+
+/// A batch that has been sent.
+struct Batch {
+    /// How many items it has.
+    count: usize,
+    /// It went in one piece.
+    is_short: bool,
+    /// The end of the run went with it.
+    told_end: bool,
+}
+
+/// A batch that is under way.
+struct Sent {
+    worker: Link,
+    /// How many items it has.
+    count: usize,
+    /// When the worker could begin with them.
+    since: Instant,
+    told_end: bool,
+}
+
+/// Waits until a worker has made what its items need, and tells `out` what that has noted.
+fn wait_until_ready<T, R>(
+    worker: &mut Link,
+    out: &mut dyn FnMut(Outcome<T, R>),
+) -> Result<(), Failure> {
+    loop {
+        let frame = worker.next()?;
+        let strange = Failure::Nonsense(FrameError::Kind(frame.kind as u8));
+        match frame.kind {
+            Kind::Ready => return Ok(()),
+            Kind::Record => match frame.value() {
+                Ok(note) => out(Outcome::Note(note)),
+                Err(_) => return Err(strange),
+            },
+            Kind::Panicked => return Err(frame.value().map_or(strange, Failure::Panicked)),
+            Kind::Codec => return Err(frame.value().map_or(strange, Failure::There)),
+            _ => return Err(strange),
+        }
+    }
+}
+
+/// Sends the first `count` of `items`, without those that cannot be written, whose end that is; and the end
+/// of the run if they are all and the `last`. `None` if the worker has gone before it had all.
 fn send<T: Serialize, R>(
     worker: &mut Link,
     items: &mut VecDeque<Item<T>>,
     count: usize,
+    last: bool,
     out: &mut dyn FnMut(Outcome<T, R>),
-) -> Option<usize> {
+) -> Option<Batch> {
     /// More than this is not put together in memory.
     const FULL: usize = 1 << 20;
     let mut sent = 0;
@@ -414,13 +541,22 @@ fn send<T: Serialize, R>(
         }
     }
     let writer = worker.writer();
+    let is_short = writer.is_short();
     if sent == 0 {
         writer.abandon();
     } else {
         writer.end(Kind::Items).ok()?;
     }
+    let told_end = last && sent == items.len();
+    if told_end {
+        writer.frame(Kind::EndRun, &()).ok()?;
+    }
     writer.flush().ok()?;
-    Some(sent)
+    Some(Batch {
+        count: sent,
+        is_short,
+        told_end,
+    })
 }
 
 /// Why there is nothing more to receive.
@@ -442,6 +578,7 @@ fn receive<T, R: DeserializeOwned>(
     patience: Patience,
     out: &mut dyn FnMut(Outcome<T, R>),
 ) -> Done {
+    let handle = worker.handle().clone();
     let mut left = sent;
     let mut since = Instant::now();
     while left > 0 {
@@ -458,14 +595,15 @@ fn receive<T, R: DeserializeOwned>(
                 Err(error) => return Done::Failed(Failure::Nonsense(error.into())),
             }
         }
-        if !worker.has_next() {
-            // What an item has printed is told before its end is.
-            worker.handle().drain();
-        }
+        let waits = !worker.has_next();
         let mut frame = match worker.next() {
             Ok(frame) => frame,
             Err(failure) => return Done::Failed(failure),
         };
+        if waits {
+            // What an item has printed is told before its end is.
+            handle.drain();
+        }
         let strange = Failure::Nonsense(FrameError::Kind(frame.kind as u8));
         match frame.kind {
             Kind::Item => {}
@@ -476,6 +614,8 @@ fn receive<T, R: DeserializeOwned>(
                 }
                 continue;
             }
+            // Of a run whose first batch had nothing in it that could be sent.
+            Kind::Ready => continue,
             Kind::Retire => return Done::Retired,
             _ => return Done::Failed(strange),
         }

@@ -120,6 +120,16 @@ impl Pool {
 
     /// Waits for a place, first come, first served. `None` when `stop` is stopped before.
     pub(crate) fn place(&self, stop: &StopToken) -> Option<Place> {
+        let mut state = self.0.state.lock();
+        if state.waiting.is_empty() && state.taken < self.0.options.workers {
+            state.taken += 1;
+            return Some(Place(self.clone()));
+        }
+        drop(state);
+        self.wait_for_place(stop)
+    }
+
+    fn wait_for_place(&self, stop: &StopToken) -> Option<Place> {
         let wake = Arc::new(Wake(Arc::downgrade(&self.0)));
         stop.listen(&wake);
         let mut state = self.0.state.lock();
@@ -233,10 +243,11 @@ impl Place {
         Ok(link)
     }
 
-    /// Gives back a worker that has no work.
-    pub(crate) fn give_back(&self, link: Link, start: &Start) {
+    /// Gives back a worker that has no work, and whose output has been read.
+    pub(crate) fn give_back(&self, mut link: Link, start: &Start) {
+        link.set_proven();
         let since = Instant::now();
-        link.child().set_lines(Arc::new(NoLines));
+        link.child().replace_lines(Arc::new(NoLines));
         let start = start.clone();
         let inner = &self.0.0;
         let watched_by = start.clone();
@@ -248,8 +259,13 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let inner = &self.0.0;
-        inner.state.lock().taken -= 1;
-        inner.freed.notify_all();
+        let mut state = inner.state.lock();
+        state.taken -= 1;
+        let wanted = !state.waiting.is_empty();
+        drop(state);
+        if wanted {
+            inner.freed.notify_all();
+        }
     }
 }
 

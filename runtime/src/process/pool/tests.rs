@@ -36,7 +36,7 @@ where
     W: Fn(&mut ItemLoop<'_, T, R>),
 {
     let body = Body::new(serve_run::<C, T, R, W>, maker).unwrap();
-    let run = Arc::new(Run::new(Start::here().unwrap(), body, &captures).unwrap());
+    let run = Arc::new(Run::new(Start::here().unwrap(), body, &captures, true).unwrap());
     let items = items.into_iter().enumerate().map(|(index, value)| Item {
         index: index as u64,
         attempt: 1,
@@ -567,7 +567,7 @@ fn a_stop_ends_the_item_that_runs_and_gives_the_rest_back() {
         };
         let pool = pool(1);
         let body = Body::new(serve_run::<(), u32, u32, _>, maker).unwrap();
-        let run = Arc::new(Run::new(Start::here().unwrap(), body, &()).unwrap());
+        let run = Arc::new(Run::new(Start::here().unwrap(), body, &(), false).unwrap());
         let stop = StopToken::new();
         let mut session: Session<u32, u32> =
             Session::open(&pool, run, Arc::new(NoLines), &stop).unwrap();
@@ -641,7 +641,7 @@ fn emitting_bodies_and_prints_of_items() {
         };
         let pool = pool(1);
         let body = Body::new(serve_run::<(), u32, u32, _>, maker).unwrap();
-        let run = Arc::new(Run::new(Start::here().unwrap(), body, &()).unwrap());
+        let run = Arc::new(Run::new(Start::here().unwrap(), body, &(), false).unwrap());
         let lines = Arc::new(Kept::default());
         let stop = StopToken::new();
         let sink = Arc::clone(&lines);

@@ -140,8 +140,9 @@ where
 impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
     /// Runs `body` on every item this worker gets: one value an item.
     pub(crate) fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
-        self.each(|sender, label, item| {
-            tell_value(sender, label.index, &Told::Value, &body(item));
+        self.each(|sender, label, end_follows, item| {
+            let value = body(item);
+            tell_value(sender, label.index, &Told::Value, &value, !end_follows);
         });
     }
 
@@ -151,21 +152,21 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
         F: FnMut(T) -> R,
         J: Fn(&R) -> Judgement,
     {
-        self.each(|sender, label, item| {
+        self.each(|sender, label, end_follows, item| {
             let value = body(item);
             let told = match judge(&value) {
                 Judgement::Good => Told::Value,
                 Judgement::Bad => Told::Bad,
                 Judgement::Again => Told::Again,
             };
-            tell_value(sender, label.index, &told, &value);
+            tell_value(sender, label.index, &told, &value, !end_follows);
         });
     }
 
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub(crate) fn run_emitting<F: FnMut(T, &ChildItem<R>)>(&mut self, mut body: F) {
         let stop = self.io.stop().clone();
-        self.each(|sender, label, item| {
+        self.each(|sender, label, _, item| {
             let context = ChildItem {
                 sender: sender.clone(),
                 stop: stop.clone(),
@@ -178,25 +179,35 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
     }
 
     /// Runs `one` on every item. A panic is that item's; so is one while it is read.
-    fn each(&mut self, mut one: impl FnMut(&Sender, Label, T)) {
+    /// `one` is told whether what it sends may go with the end of the run, which then follows at once.
+    fn each(&mut self, mut one: impl FnMut(&Sender, Label, bool, T)) {
         self.has_run = true;
         let sender = self.io.sender.clone();
         self.io.wear.before = self.io.wear.before.or_else(resident);
-        sender.plain(Kind::Ready, &());
+        let mut is_ready = !self.io.bare;
+        if is_ready {
+            sender.plain(Kind::Ready, &());
+        }
         loop {
             let frame = self.io.next();
+            let is_short = frame.is_short();
             let mut parcels = match frame.kind {
                 Kind::Items => frame.into_parcels(),
                 // The end of the run.
                 _ => return,
             };
-            while let Some((label, parcel)) = parcels.next() {
+            // The parent sees whether a short batch has been read; of a long one it has to be told.
+            if !std::mem::replace(&mut is_ready, true) && !is_short {
+                sender.plain(Kind::Ready, &());
+            }
+            while let Some((label, parcel, is_last)) = parcels.next() {
                 if self.io.stop().is_stopping() {
                     return;
                 }
+                let end_follows = self.io.bare && is_last && self.io.has_next(Kind::EndRun);
                 context::set_attempt(label.attempt);
                 let ended = catch(|| match parcel.value::<T>() {
-                    Ok(item) => one(&sender, label, item),
+                    Ok(item) => one(&sender, label, end_follows, item),
                     Err(error) => {
                         let told = Told::Codec(CodecReport::new::<T>(What::Item, &error));
                         sender.plain(Kind::Item, &(label.index, told));
@@ -221,8 +232,15 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
     }
 }
 
-/// Sends `value` for an item. False if it cannot be sent; that is told as the item's end.
-fn tell_value<R: Serialize>(sender: &Sender, index: u64, told: &Told, value: &R) -> bool {
+/// Sends `value` for an item, `now` or with what is sent next. False if it cannot be sent; that is told
+/// as the item's end.
+fn tell_value<R: Serialize>(
+    sender: &Sender,
+    index: u64,
+    told: &Told,
+    value: &R,
+    now: bool,
+) -> bool {
     flush_output();
     let sent = sender.with(|writer| {
         let written = writer.part(&(index, told)).and_then(|_| writer.part(value));
@@ -231,7 +249,10 @@ fn tell_value<R: Serialize>(sender: &Sender, index: u64, told: &Told, value: &R)
             return Err(error);
         }
         writer.end(Kind::Item)?;
-        writer.flush().map_err(SendError::Io)
+        match now {
+            true => writer.flush().map_err(SendError::Io),
+            false => Ok(()),
+        }
     });
     if let Err(error) = &sent {
         let told = Told::Codec(CodecReport::new::<R>(What::Output, error));
@@ -254,7 +275,7 @@ impl<R: Serialize> ChildItem<R> {
     /// sent, it unwinds out of the body instead.
     pub(crate) fn emit(&self, value: R) {
         let goes_on = !self.stop.is_stopping()
-            && tell_value(&self.sender, self.label.index, &Told::Output, &value);
+            && tell_value(&self.sender, self.label.index, &Told::Output, &value, true);
         if !goes_on && cfg!(panic = "unwind") && !std::thread::panicking() {
             resume_unwind(Box::new(Leave));
         }

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -164,6 +164,9 @@ impl Channel {
 
 impl Source for Channel {
     fn read<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
+        // A `recv` that blocks is woken for nothing when the other side reads what this one has sent
+        // before. This is not.
+        wait(self.0.as_fd(), PollFlags::IN, None)?;
         let ((read, _), _) = recv(&self.0, to, RecvFlags::empty())?;
         Ok(read)
     }
@@ -171,6 +174,10 @@ impl Source for Channel {
 
 impl Sink for Channel {
     fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [part] = parts {
+            let sent = retry_on_intr(|| rustix::net::send(&self.0, part, SendFlags::NOSIGNAL))?;
+            return Ok(sent);
+        }
         let mut nothing = SendAncillaryBuffer::default();
         // Without a signal: a parent may have SIGPIPE as the system sets it, deadly.
         let sent = retry_on_intr(|| sendmsg(&self.0, parts, &mut nothing, SendFlags::NOSIGNAL))?;
@@ -179,9 +186,11 @@ impl Sink for Channel {
 }
 
 fn wait(end: BorrowedFd<'_>, events: PollFlags, limit: Option<Duration>) -> io::Result<PollFlags> {
-    let start = std::time::Instant::now();
+    let start = limit.map(|_| Instant::now());
     loop {
-        let left = limit.map(|limit| timespec(limit.saturating_sub(start.elapsed())));
+        let left = limit
+            .zip(start)
+            .map(|(limit, start)| timespec(limit.saturating_sub(start.elapsed())));
         let mut fds = [PollFd::from_borrowed_fd(end, events)];
         match poll(&mut fds, left.as_ref()) {
             Ok(_) => return Ok(fds[0].revents()),

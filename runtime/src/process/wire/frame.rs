@@ -22,6 +22,9 @@ const STEP: usize = 64 << 10;
 /// memory than the sender.
 const LEAST_BLOB: usize = 1 << 10;
 
+/// A frame of values up to this length, with no runs ahead of it, is sent and received in one piece.
+const SHORT: usize = 2 << 10;
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $byte:literal,)*) => {
         /// What a frame is.
@@ -119,6 +122,11 @@ impl Frame<'_> {
         de::read_front(&mut self.body, self.blobs)
     }
 
+    /// Whether it came in one piece: who has read any of it has read all.
+    pub(crate) fn is_short(&self) -> bool {
+        self.body.len() <= SHORT && self.blobs.is_empty()
+    }
+
     /// What is left of it, to be read at leisure.
     pub(crate) fn into_parcels(self) -> Parcels {
         Parcels {
@@ -170,14 +178,16 @@ const LABEL: usize = 24;
 const NO_VALUE: u64 = u64::MAX;
 
 impl Parcels {
-    /// The label of the next value, and the value. `None` when there are no more, or no sense.
-    pub(crate) fn next(&mut self) -> Option<(Label, Parcel<'_>)> {
+    /// The label of the next value, the value, and whether it is the last. `None` when there are no
+    /// more, or no sense.
+    pub(crate) fn next(&mut self) -> Option<(Label, Parcel<'_>, bool)> {
         let (mut label, mut bytes, mut blobs) = self.parcel()?;
         while label.index == NO_VALUE {
             (label, bytes, blobs) = self.parcel()?;
         }
+        let is_last = self.at == self.bytes.len();
         let bytes = &self.bytes[bytes];
-        Some((label, Parcel { bytes, blobs }))
+        Some((label, Parcel { bytes, blobs }, is_last))
     }
 
     fn parcel(&mut self) -> Option<(Label, Range<usize>, Blobs)> {
@@ -249,6 +259,16 @@ impl<S: Source> FrameReader<S> {
             }
             _ => Ok(more),
         }
+    }
+
+    /// Whether the next frame is here in full, and is of this kind.
+    pub(crate) fn has_frame_of(&self, kind: Kind) -> bool {
+        self.has_frame() && self.memory[self.start] == kind as u8
+    }
+
+    /// Waits for the next frame to begin, or for the end of the stream.
+    pub(crate) fn wait(&mut self) -> Result<(), FrameError> {
+        self.fill(HEAD).map(drop)
     }
 
     /// The next frame that is not a run; `None` at the end of the stream.
@@ -485,11 +505,20 @@ impl<S: Sink> FrameWriter<S> {
         self.body.len()
     }
 
-    /// A frame of bytes that are a value already.
+    /// [`Frame::is_short`], of the next frame so far.
+    pub(crate) fn is_short(&self) -> bool {
+        self.body.len() <= SHORT && self.ahead == 0
+    }
+
+    /// A frame of bytes that are a value already. A short one waits for [`flush`](Self::flush).
     pub(crate) fn raw(&mut self, kind: Kind, body: &[u8]) -> io::Result<()> {
         self.out.push(kind as u8);
         self.out
             .extend_from_slice(&(body.len() as u64).to_le_bytes());
+        if body.len() < STEP {
+            self.out.extend_from_slice(body);
+            return Ok(());
+        }
         send_all(&mut self.to, &mut self.out, body)
     }
 
@@ -562,7 +591,8 @@ impl<S: Sink> FrameWriter<S> {
 /// Sends what is in `out`, empties it, and sends `more` behind it.
 fn send_all(to: &mut impl Sink, out: &mut Vec<u8>, more: &[u8]) -> io::Result<()> {
     let mut parts = [IoSlice::new(out), IoSlice::new(more)];
-    let mut parts = &mut parts[..];
+    let count = if more.is_empty() { 1 } else { 2 };
+    let mut parts = &mut parts[..count];
     IoSlice::advance_slices(&mut parts, 0); // drops empty ones
     while !parts.is_empty() {
         match to.send(parts) {
