@@ -7,7 +7,7 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -233,7 +233,7 @@ fn an_item_that_kills_a_kept_worker_fails_and_has_run_once() {
                     let (path, bytes) = item;
                     let mut file = File::options().create(true).append(true).open(path);
                     file.as_mut().unwrap().write_all(b".").unwrap();
-                    kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
+                    send(Signal::KILL, std::process::id());
                     bytes.len()
                 })
                 .outcomes();

@@ -56,7 +56,7 @@ fn processes_are_given_a_function_that_captures_nothing() {
         &code,
         &[
             "__private::foreach_process(",
-            "Options::new().ordered(true), (",
+            "Options::new().ordered(true).with_state(), (",
             "__private::serial()(a)",
             "__private::serial()(b.clone())",
             "|(a, (b, ()))| move |worker| { #[allow(unused_mut)] let mut db = open();",
