@@ -8,6 +8,8 @@
 //! and the consumer sees a result as soon as it is there. All of them are kept threads
 //! (`crate::threads`) or what another [`Executor`](executor::Executor) offers.
 //!
+//! A call with one item for a process is run by the thread that reads its result, see `attendant`.
+//!
 //! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `options`; `call` (the
 //! shared state); `lane` and `supply` (the queues); `exit` (how items end); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
 
