@@ -26,7 +26,7 @@ const IDLE_LOOKS: u32 = 40;
 static DESKS: Mutex<Desks> = Mutex::new(Desks {
     new: Vec::new(),
     seen: Vec::new(),
-    attended: false,
+    attended_in: None,
 });
 
 /// Desks with a task that nobody has fetched, as far as is known.
@@ -35,7 +35,8 @@ struct Desks {
     new: Vec<Weak<Desk>>,
     /// From before it.
     seen: Vec<Weak<Desk>>,
-    attended: bool,
+    /// The process whose attendant is there: one that was forked from it has none.
+    attended_in: Option<u32>,
 }
 
 /// The thread that reads the results, or a kept one when it does not come for them.
@@ -82,9 +83,10 @@ where
 
 fn attend_to(desk: &Arc<Desk>) -> io::Result<()> {
     let mut desks = DESKS.lock();
-    if !desks.attended {
+    let own = Some(std::process::id());
+    if desks.attended_in != own {
         threads::spawn(Box::new(attend))?;
-        desks.attended = true;
+        desks.attended_in = own;
     }
     desks.new.push(Arc::downgrade(desk));
     Ok(())
@@ -116,8 +118,11 @@ fn look() -> Option<Vec<Weak<Desk>>> {
 /// False when there is a new desk: then it stays.
 fn leave() -> bool {
     let mut desks = DESKS.lock();
-    desks.attended = !desks.new.is_empty();
-    !desks.attended
+    let may_leave = desks.new.is_empty();
+    if may_leave {
+        desks.attended_in = None;
+    }
+    may_leave
 }
 
 /// Has a thread fetch the task, if it is still there.
