@@ -133,6 +133,8 @@ pub(crate) enum Entry {
     Within(TokenStream),
     /// The results stream out of other processes.
     Process,
+    /// The results stream from wherever a plan says, which may be other processes.
+    Plan,
 }
 
 /// `on = word`, `on = word(argument)`

@@ -108,3 +108,28 @@ where
 pub fn serial<T: Sent + 'static>() -> fn(T) -> T {
     |value| value
 }
+
+/// What can go wherever a plan may choose.
+#[cfg(feature = "process")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot go where a plan may choose",
+    label = "a plan may choose another process, which gets this type as bytes",
+    note = "it must be `serde::Serialize` and `serde::de::DeserializeOwned`: derive them, use what the value is made from, the text of an error for one, or name a back end of this process, as in `on = thread`"
+)]
+pub trait Portable: serde::Serialize + serde::de::DeserializeOwned {}
+
+#[cfg(feature = "process")]
+#[diagnostic::do_not_recommend]
+impl<T: serde::Serialize + serde::de::DeserializeOwned> Portable for T {}
+
+/// What can go wherever a plan may choose: without processes, anything.
+#[cfg(not(feature = "process"))]
+pub trait Portable {}
+
+#[cfg(not(feature = "process"))]
+impl<T> Portable for T {}
+
+/// A value that the items share, wherever they run.
+pub fn portable<T: Portable + Shared + 'static>(value: T) -> T {
+    value
+}

@@ -181,7 +181,7 @@ pub mod __private {
 
     #[cfg(feature = "process")]
     pub use crate::capture::serial;
-    pub use crate::capture::{borrow, capture, capture_within, send};
+    pub use crate::capture::{borrow, capture, capture_within, portable, send};
     #[cfg(feature = "process")]
     pub use crate::foreach::foreach_process;
     pub use crate::foreach::{
@@ -203,7 +203,7 @@ pub mod __private {
     #[cfg(feature = "rayon")]
     pub use crate::on_rayon::{on_rayon, on_rayon_pool};
     #[cfg(not(loom))]
-    pub use crate::plan::on_plan;
+    pub use crate::plan::{PlanWorker, foreach_plan};
     #[cfg(feature = "process")]
     pub use crate::process::program::ProgramOptions;
     #[cfg(feature = "process")]

@@ -55,7 +55,7 @@
 /// | `rayon` | rayon's global pool; `rayon(&pool)` is an `Arc<rayon::ThreadPool>` of your own | as many as the pool has threads |
 /// | `pool(&pool)` | the runspaces of a [`RunspacePool`](crate::RunspacePool) | as many as it has at most |
 /// | `process` | child processes that run this same program; `process(&pool)` are those of a pool that outlives the call | 5, or what the pool has |
-/// | `plan` | what [`plan`](crate::plan()) or the variable `RUNSPACE_PLAN` says | that of the plan |
+/// | `plan` | what [`plan`](crate::plan()) or the variable `RUNSPACE_PLAN` says: threads, rayon, processes or this thread alone | that of the plan |
 ///
 /// These are words of the option, and not names that are in scope. On a pool the throttle is a limit
 /// of this call alone; the pool has its own besides.
@@ -77,6 +77,18 @@
 /// crashes takes its process with it and fails its own item only. What bodies print is printed here, line by
 /// line; the last lines on stderr before a crash are part of its error besides. If the system gives fewer processes, or
 /// threads, than the throttle asks for, the call runs on those it has; with none it fails.
+///
+/// A call with `on = plan` may find itself there. So it has to meet the same conditions, and those of threads
+/// besides, whichever [`Plan`](crate::Plan) it runs under.
+///
+/// ```
+/// use runspace::foreach_parallel;
+///
+/// let factor = 3;
+/// // On threads, unless `RUNSPACE_PLAN=process:4` says otherwise.
+/// let sum: u64 = foreach_parallel!(1..=10, on = plan, using(factor), |n: u64| n * factor).sum();
+/// assert_eq!(sum, 165);
+/// ```
 ///
 /// # What the body may use
 ///

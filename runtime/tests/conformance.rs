@@ -6,9 +6,12 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use support::within;
 
 /// Nanoseconds on the clock that all processes of a machine share.
 fn now() -> u64 {
@@ -449,3 +452,46 @@ fn pool() -> &'static runspace::RunspacePool {
 conformance!(pool_of_three, most = 3, on = pool(pool()));
 #[cfg(all(target_os = "linux", feature = "process"))]
 conformance!(process, most = usize::MAX, on = process);
+
+/// How many items run at once at most, where the plan of this process says.
+fn most_of_plan() -> usize {
+    match std::env::var("RUNSPACE_PLAN").as_deref() {
+        Ok("sequential") => 1,
+        _ => usize::MAX,
+    }
+}
+
+conformance!(plan, most = most_of_plan(), on = plan);
+
+/// Runs the suite of `on = plan` once more, in a process that has this plan.
+fn with_plan(text: &'static str) {
+    within(300, move || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["plan::", "--test-threads=4"])
+            .env("RUNSPACE_PLAN", text);
+        support::run(command);
+    });
+}
+
+#[test]
+fn a_plan_of_threads() {
+    with_plan("threads:2");
+}
+
+#[test]
+fn a_plan_of_one_thread() {
+    with_plan("sequential");
+}
+
+#[test]
+#[cfg(feature = "rayon")]
+fn a_plan_of_rayon() {
+    with_plan("rayon");
+}
+
+#[test]
+#[cfg(all(target_os = "linux", feature = "process"))]
+fn a_plan_of_processes() {
+    with_plan("process:3");
+}

@@ -7,37 +7,15 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use runspace::__private::{ProcessJobOptions, ProgramOptions, process_job, program_job};
 use runspace::policy::{self, ApproveError, Denied, Policy, PolicySource, Verdict};
 use runspace::{Job, JobErrorKind, JobState, foreach_parallel, start_job, start_thread_job};
 use sha2::{Digest, Sha256};
-use support::within;
 
 /// Runs `body` in a process of its own, in which `RUNSPACE_POLICY` is `word`.
 fn alone(word: Option<&str>, body: fn()) {
-    const MARK: &str = "POLICY_TEST_ALONE";
-    let name = std::thread::current()
-        .name()
-        .expect("the name of a test")
-        .to_owned();
-    if std::env::var_os(MARK).is_some() {
-        return within(60, body);
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", &name, "--nocapture"])
-        .env(MARK, "1");
-    command.env_remove(policy::VARIABLE);
-    command.envs(word.map(|word| (policy::VARIABLE, word)));
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    support::alone(policy::VARIABLE, word, body);
 }
 
 /// The refusal that a job has ended with.

@@ -56,23 +56,23 @@ pub(super) fn work(call: Call, form: Form, input: Input<'_>, errors: &mut Errors
         None if matches!(input, Input::Borrowed(_)) || borrowed.is_some() => Entry::Borrowed,
         None => Entry::Stream,
     };
-    if matches!(back_end, Some(BackEnd::Process(_))) {
+    if let Some(elsewhere) = back_end.as_ref().and_then(Elsewhere::of) {
         // Without a mistake, that is. What was meant with one is a loop that lends.
-        if nothing_lent(&entry, input, &captures, errors) {
-            entry = Entry::Process;
+        if nothing_lent(elsewhere, &entry, input, &captures, errors) {
+            entry = elsewhere.entry();
         }
     } else if let (Entry::Borrowed, Input::Stream, Some(capture)) = (&entry, input, borrowed) {
         not_behind_a_stage(capture, errors);
     }
-    let is_process = matches!(entry, Entry::Process);
+    let is_function = matches!(entry, Entry::Process | Entry::Plan);
     let place = match back_end {
         Some(BackEnd::Place(place)) => Some(place),
-        Some(BackEnd::Process(place)) => place.filter(|_| is_process),
-        None => None,
+        Some(BackEnd::Process(place)) => place.filter(|_| is_function),
+        Some(BackEnd::Plan) | None => None,
     };
     Some(Work {
         krate: call.krate,
-        owning: is_process || using.is_some() || !call.used.is_empty() || body.moves.is_some(),
+        owning: is_function || using.is_some() || !call.used.is_empty() || body.moves.is_some(),
         entry,
         settings,
         place,
@@ -114,19 +114,61 @@ fn trial(settings: &mut Vec<Setting>, parameters: usize, errors: &mut Errors) ->
     }
 }
 
+/// How sure it is that the body runs in another process.
+#[derive(Clone, Copy)]
+enum Elsewhere {
+    Process,
+    Plan,
+}
+
+impl Elsewhere {
+    fn of(back_end: &BackEnd) -> Option<Self> {
+        match back_end {
+            BackEnd::Place(_) => None,
+            BackEnd::Process(_) => Some(Self::Process),
+            BackEnd::Plan => Some(Self::Plan),
+        }
+    }
+
+    fn entry(self) -> Entry {
+        match self {
+            Self::Process => Entry::Process,
+            Self::Plan => Entry::Plan,
+        }
+    }
+
+    /// Who cannot borrow.
+    fn who(self) -> &'static str {
+        match self {
+            Self::Process => "another process",
+            Self::Plan => "a plan may choose another process, which",
+        }
+    }
+
+    /// Why a scope is of no use.
+    fn unlike_threads(self) -> &'static str {
+        match self {
+            Self::Process => "nothing can be lent to another process",
+            Self::Plan => "a plan may choose another process",
+        }
+    }
+}
+
 /// Whether another process could do with what the call says. Says what it could not do with.
 fn nothing_lent(
+    elsewhere: Elsewhere,
     entry: &Entry,
     input: Input<'_>,
     captures: &[Capture],
     errors: &mut Errors,
 ) -> bool {
     let mut nothing = true;
+    let who = elsewhere.who();
     if let Entry::Within(scope) = entry {
+        let reason = elsewhere.unlike_threads();
         errors.push_spanned(
             scope,
-            "a scope lends to threads, and nothing can be lent to another process; leave `within` \
-             out",
+            format_args!("a scope lends to threads, and {reason}; leave `within` out"),
         );
         nothing = false;
     }
@@ -135,8 +177,8 @@ fn nothing_lent(
         errors.push_spanned(
             items,
             format_args!(
-                "another process cannot borrow items from this one; write `{target}` to send them, \
-                 or `{target}.clone()` to send copies"
+                "{who} cannot borrow items from this one; write `{target}` to send them, or \
+                 `{target}.clone()` to send copies"
             ),
         );
         nothing = false;
@@ -149,8 +191,8 @@ fn nothing_lent(
             errors.push_spanned(
                 &capture.value,
                 format_args!(
-                    "another process cannot borrow from this one; write `{target}` to send the \
-                     value, or `{target}.clone()` to send a copy"
+                    "{who} cannot borrow from this one; write `{target}` to send the value, or \
+                     `{target}.clone()` to send a copy"
                 ),
             );
         }

@@ -31,6 +31,8 @@ pub(super) enum BackEnd {
     Place(Place),
     /// Other processes: those of the pool, or of one that is made for them.
     Process(Option<Place>),
+    /// What is chosen at run time.
+    Plan,
 }
 
 /// What the value of the option names. `None` is threads, or a mistake that has been reported.
@@ -59,16 +61,16 @@ pub(super) fn back_end(on: Setting, errors: &mut Errors) -> Option<BackEnd> {
         return None;
     };
     let argument = argument_of(&word, argument, *takes, errors)?;
-    let is_process = text == "process";
     let place = Place {
         option,
         word,
         argument,
     };
-    match (text.as_str(), is_process) {
-        ("thread", _) => None,
-        (_, false) => Some(BackEnd::Place(place)),
-        (_, true) => Some(BackEnd::Process(place.argument.is_some().then_some(place))),
+    match text.as_str() {
+        "thread" => None,
+        "process" => Some(BackEnd::Process(place.argument.is_some().then_some(place))),
+        "plan" => Some(BackEnd::Plan),
+        _ => Some(BackEnd::Place(place)),
     }
 }
 

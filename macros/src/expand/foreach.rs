@@ -38,6 +38,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         Entry::Borrowed => ("foreach_borrowed", "capture_within", None),
         Entry::Within(scope) => ("foreach_within", "capture_within", Some(quote!(#scope,))),
         Entry::Process => ("foreach_process", "serial", None),
+        Entry::Plan => ("foreach_plan", "portable", None),
     };
     // In one piece for rustc, whose part is `$crate` with what that means.
     let here = first_span(krate).located_at(at);
@@ -51,10 +52,10 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         })
         .collect();
     // The runtime cannot see in the type of a body what it does.
-    let is_process = matches!(entry, Entry::Process);
-    let emits = is_process && work.body.header.count == 2;
+    let may_leave = matches!(entry, Entry::Process | Entry::Plan);
+    let emits = may_leave && work.body.header.count == 2;
     let emits = emits.then(|| quote!(.emitting()));
-    let has_state = is_process && !work.inits.is_empty();
+    let has_state = may_leave && !work.inits.is_empty();
     let has_state = has_state.then(|| quote!(.with_state()));
     let place = place.as_ref().map(|place| on(krate, entry, place));
     let values = tuple(captures.iter().map(|capture| {

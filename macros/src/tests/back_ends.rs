@@ -22,7 +22,6 @@ fn place_is_made_by_a_function_of_its_name() {
         ),
         (quote!(pool(&pool)), "on_pool(&pool)"),
         (quote!(sequential), "on_sequential()"),
-        (quote!(plan), "on_plan()"),
     ] {
         let code = foreach(quote!(items, on = #value, throttle = 2, |x| x));
         let setters = format!("Options::new().throttle(2).on(::runspace::__private::{place})");
@@ -108,6 +107,46 @@ fn nothing_is_lent_to_a_process() {
         assert_has(&code, &["compile_error!", cure, "BODY", ".run("]);
         // What was meant is checked as a loop on threads, which can lend.
         assert_lacks(&code, &["foreach_process", "serial"]);
+    }
+}
+
+#[test]
+fn plan_is_given_what_a_process_would_be() {
+    let code = foreach(quote!(
+        items,
+        throttle = 2,
+        on = plan,
+        init(db = open()),
+        using(a),
+        |x, job| db.get(x, a, job)
+    ));
+    assert_has(
+        &code,
+        &[
+            "__private::foreach_plan(",
+            "Options::new().throttle(2), (",
+            "__private::portable(a)",
+            "|(a, ())| move |worker| { #[allow(unused_mut)] let mut db = open();",
+            "worker.run_emitting(|x, job| db.get(x, a, job))",
+        ],
+    );
+    assert_lacks(&code, &["compile_error", "move |(a", ".on("]);
+}
+
+#[test]
+fn nothing_is_lent_where_a_plan_chooses() {
+    for (call, cure) in [
+        (quote!(&items, on = plan, |x| BODY), "write `items`"),
+        (quote!(items, on = plan, using(&a), |x| BODY), "write `a`"),
+        (
+            quote!(items, on = plan, within = s, |x| BODY),
+            "leave `within` out",
+        ),
+    ] {
+        let code = foreach(call);
+        let reason = "a plan may choose another process";
+        assert_has(&code, &["compile_error!", reason, cure, "BODY", ".run("]);
+        assert_lacks(&code, &["foreach_plan", "portable"]);
     }
 }
 

@@ -113,6 +113,10 @@ fn stages_run_where_they_say() {
         &code,
         &["on_rayon()", "__private::foreach_process(", "serial()(b)"],
     );
+    let code = pipeline(quote!(
+        a | foreach_parallel(|x| x) | foreach_parallel(on = plan, |x| x)
+    ));
+    assert_has(&code, &["__private::foreach_plan(", "move |worker|"]);
     let code = pipeline(quote!(&a | foreach_parallel(on = process, |x| x)));
     assert_has(&code, &["compile_error!", "write `a` to send them"]);
 }

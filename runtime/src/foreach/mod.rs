@@ -46,6 +46,8 @@ pub use control::{IntoRate, PerTime};
 pub use item::{ItemContext, attempt};
 #[cfg(feature = "process")]
 pub use on_process::{ProcessPool, ProcessPoolBuilder, foreach_process};
+#[cfg(feature = "process")]
+pub(crate) use on_process::{ProcessWorker, foreach_in_workers, serve_in_worker};
 pub use options::{DEFAULT_THROTTLE, Options, Place, on_sequential};
 pub use report::{Group, Report};
 pub use results::{CallThrottle, Outcomes, Results};

@@ -28,7 +28,7 @@ use crate::error::Cause;
 use crate::judge::Judgement;
 use crate::policy;
 use crate::process::child::{Lines, Stream};
-use crate::process::entry::{Body, ChildIo};
+use crate::process::entry::{Body, ChildIo, Pointer, Serve};
 use crate::process::pool::{
     ChildItem, Item, ItemLoop, Outcome, Pool, PoolOptions, Run, Session, serve_items,
 };
@@ -197,7 +197,7 @@ where
 #[track_caller]
 fn in_processes<I, K, W, R>(
     items: I,
-    mut options: Options,
+    options: Options,
     captures: K,
     maker: fn(K::Itself) -> W,
     made: Made<R>,
@@ -210,7 +210,28 @@ where
     W: Fn(&mut ProcessWorker<'_, I::Item, R>),
     R: SentOutput + 'static,
 {
-    let captures = captures.itself();
+    let serve = serve::<K::Itself, I::Item, R, W>;
+    foreach_in_workers(items, options, captures.itself(), serve, maker, made)
+}
+
+/// Like [`foreach_process`]; what `serve` does with `maker` in a worker process is its own affair.
+#[track_caller]
+pub(crate) fn foreach_in_workers<I, C, F, R>(
+    items: I,
+    mut options: Options,
+    captures: C,
+    serve: Serve<F>,
+    maker: F,
+    made: Made<R>,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Input + 'static,
+    I::Item: Serialize + Send + 'static,
+    C: Serialize,
+    F: Pointer,
+    R: DeserializeOwned + Send + 'static,
+{
     let pool = match options.process_pool.take() {
         Some(pool) => {
             options.set_default_throttle(pool.options().workers);
@@ -230,7 +251,7 @@ where
     };
     let run = policy::check(asked)
         .map_err(Failure::Denied)
-        .and_then(|()| Ok(Body::new(serve::<K::Itself, I::Item, R, W>, maker)?))
+        .and_then(|()| Ok(Body::new(serve, maker)?))
         .and_then(|body| Run::new(Start::here()?, body, &captures, has_state))
         .map(Arc::new)
         .map_err(ProcessError::new);
@@ -251,8 +272,20 @@ where
     R: Serialize,
     W: Fn(&mut ProcessWorker<'_, T, R>),
 {
+    serve_in_worker(io, |captures, mut worker| maker(captures)(&mut worker));
+}
+
+/// In the worker process: `run` is given what was captured, and the items.
+pub(crate) fn serve_in_worker<C, T, R>(
+    io: &mut ChildIo,
+    run: impl FnOnce(C, ProcessWorker<'_, T, R>),
+) where
+    C: DeserializeOwned,
+    T: DeserializeOwned,
+    R: Serialize,
+{
     serve_items(io, |captures: C, items: &mut ItemLoop<'_, T, R>| {
-        maker(captures)(&mut ProcessWorker { items });
+        run(captures, ProcessWorker { items });
     });
 }
 

@@ -70,6 +70,13 @@ impl Options {
         self
     }
 
+    /// The throttle unless one is set, or has been.
+    #[cfg(feature = "process")]
+    pub(crate) fn default_throttle(mut self, throttle: Option<usize>) -> Self {
+        self.throttle = self.throttle.or(throttle);
+        self
+    }
+
     #[cfg(feature = "process")]
     pub(crate) fn set_default_throttle(&mut self, throttle: usize) {
         self.throttle = self.throttle.or(Some(throttle));
@@ -130,16 +137,28 @@ impl Options {
     }
 
     /// The body emits any number of outputs.
-    #[cfg(feature = "process")]
+    #[cfg_attr(
+        not(feature = "process"),
+        expect(unused_mut, reason = "no other process")
+    )]
     pub fn emitting(mut self) -> Self {
-        self.emits = true;
+        #[cfg(feature = "process")]
+        {
+            self.emits = true;
+        }
         self
     }
 
     /// Each worker makes a state of its own: `init(..)`.
-    #[cfg(feature = "process")]
+    #[cfg_attr(
+        not(feature = "process"),
+        expect(unused_mut, reason = "no other process")
+    )]
     pub fn with_state(mut self) -> Self {
-        self.has_state = true;
+        #[cfg(feature = "process")]
+        {
+            self.has_state = true;
+        }
         self
     }
 

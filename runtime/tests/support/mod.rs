@@ -57,6 +57,37 @@ pub fn throughout(span: Duration, mut condition: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Runs `body` in a process of its own, in which `variable` has this value, or none. For a test that
+/// does nothing else.
+pub fn alone(variable: &str, value: Option<&str>, body: fn()) {
+    const MARK: &str = "TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return within(60, body);
+    }
+    let name = thread::current()
+        .name()
+        .expect("the name of a test")
+        .to_owned();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", &name, "--nocapture"])
+        .env(MARK, "1");
+    command.env_remove(variable);
+    command.envs(value.map(|value| (variable, value)));
+    run(command);
+}
+
+/// Runs some tests of this program once more. What they say is shown if one fails, or there is none.
+pub fn run(mut command: std::process::Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && !said.contains("running 0 tests"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// Runs `body` within `secs` in a process of its own that has address space for a few thread stacks only,
 /// so that the system soon refuses it a thread. For a test that does nothing else; `name` is its name.
 #[cfg(target_os = "linux")]

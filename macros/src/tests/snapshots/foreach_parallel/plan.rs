@@ -1,9 +1,9 @@
 // foreach_parallel!(numbers, on = plan, using(factor), |n| n * factor)
 
-::runspace::__private::foreach(
+::runspace::__private::foreach_plan(
     ::core::iter::IntoIterator::into_iter(numbers),
-    ::runspace::__private::Options::new().on(::runspace::__private::on_plan()),
-    (::runspace::__private::capture(factor), ()),
+    ::runspace::__private::Options::new(),
+    (::runspace::__private::portable(factor), ()),
     |(factor, ())| move |worker| {
         #[allow(
             clippy::redundant_closure,

@@ -1,0 +1,135 @@
+//! The loop whose place a plan chooses.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Plan, current};
+use crate::capture::Portable;
+use crate::foreach::executor::{Elastic, Sequential, Sized};
+use crate::foreach::{Copied, ItemContext, Options, Place, Results, Worker, foreach};
+#[cfg(feature = "process")]
+use crate::foreach::{ProcessWorker, foreach_in_workers, serve_in_worker};
+use crate::judge::Judgement;
+#[cfg(feature = "process")]
+use crate::process::entry::ChildIo;
+use crate::values::Made;
+
+/// A call that runs where the plan of the moment says.
+///
+/// # Panics
+/// If `RUNSPACE_PLAN` says something that is no plan.
+#[track_caller]
+pub fn foreach_plan<I, C, W, R>(
+    items: I,
+    options: Options,
+    captures: C,
+    maker: fn(C) -> W,
+    made: Made<R>,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Send + 'static,
+    I::Item: Portable + Send + 'static,
+    C: Portable,
+    W: Fn(&mut PlanWorker<'_, I::Item, R>) + Send + Sync + 'static,
+    R: Portable + Send + 'static,
+{
+    let options = match current() {
+        Plan::Threads(None) => options,
+        Plan::Threads(Some(size)) => options.on(Place(Arc::new(Sized::new(Elastic, size)))),
+        #[cfg(feature = "rayon")]
+        Plan::Rayon => options.on(crate::on_rayon::on_rayon()),
+        Plan::Sequential => options.on(Place(Arc::new(Sequential))),
+        #[cfg(feature = "process")]
+        Plan::Process(size) => {
+            let options = options.default_throttle(size);
+            let serve = serve::<C, I::Item, R, W>;
+            return foreach_in_workers(items, options, captures, serve, maker, made);
+        }
+    };
+    let local = |captures| {
+        let body = maker(captures);
+        move |worker: &mut Worker<I::Item, R>| body(&mut PlanWorker(Inner::Here(worker)))
+    };
+    foreach(items, options, captures, local, made)
+}
+
+/// In the worker process.
+#[cfg(feature = "process")]
+fn serve<C, T, R, W>(io: &mut ChildIo, maker: fn(C) -> W)
+where
+    C: Portable,
+    T: Portable,
+    R: Portable,
+    W: Fn(&mut PlanWorker<'_, T, R>),
+{
+    let _worker = super::AsWorker::begin();
+    serve_in_worker(io, |captures: C, worker| {
+        maker(captures)(&mut PlanWorker(Inner::There(worker)));
+    });
+}
+
+/// Takes items and runs the body on them, wherever that is: what the macro's worker closure is given
+/// where a plan chooses.
+pub struct PlanWorker<'a, T, R>(Inner<'a, T, R>);
+
+enum Inner<'a, T, R> {
+    Here(&'a mut Worker<T, R>),
+    #[cfg(feature = "process")]
+    There(ProcessWorker<'a, T, R>),
+}
+
+impl<T, R> PlanWorker<'_, T, R> {
+    /// Runs `body` on every item this worker gets: one value an item.
+    pub fn run<F: FnMut(T) -> R>(&mut self, body: F) {
+        match &mut self.0 {
+            Inner::Here(worker) => worker.run(body),
+            #[cfg(feature = "process")]
+            Inner::There(worker) => worker.run(body),
+        }
+    }
+
+    /// Like [`run`](Self::run); `judge` says what each value means.
+    pub fn run_judged<F, J>(&mut self, body: F, judge: J)
+    where
+        F: FnMut(T) -> R,
+        J: Fn(&R) -> Judgement,
+    {
+        match &mut self.0 {
+            Inner::Here(worker) => worker.run_judged(body, judge),
+            #[cfg(feature = "process")]
+            Inner::There(worker) => worker.run_judged(body, judge),
+        }
+    }
+
+    /// From here on an item is copied before it runs, for another try.
+    pub fn copying(&mut self)
+    where
+        T: Copied,
+    {
+        match &mut self.0 {
+            Inner::Here(worker) => worker.copying(),
+            #[cfg(feature = "process")]
+            Inner::There(worker) => worker.copying(),
+        }
+    }
+
+    /// Runs `body` on every item this worker gets: any number of outputs an item.
+    pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, body: F) {
+        match &mut self.0 {
+            Inner::Here(worker) => worker.run_emitting(body),
+            #[cfg(feature = "process")]
+            Inner::There(worker) => worker.run_emitting(body),
+        }
+    }
+}
+
+impl<T, R> fmt::Debug for PlanWorker<'_, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Inner::Here(worker) => worker.fmt(f),
+            #[cfg(feature = "process")]
+            Inner::There(worker) => worker.fmt(f),
+        }
+    }
+}
