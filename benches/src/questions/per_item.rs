@@ -1,5 +1,6 @@
 //! What does an item cost, beside its own work?
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) const QUESTION: Question = Question {
 const THROTTLE: usize = 2;
 /// What a turn should take when done serially.
 const TURN: Duration = Duration::from_millis(100);
+/// The capacity of the peers' channels.
+const BOUND: usize = 1024;
 /// The most items in a turn.
 const MOST: u64 = 1_000_000;
 
@@ -33,6 +36,7 @@ fn ask(setup: &Setup) {
         .num_threads(THROTTLE)
         .build()
         .expect("threads for rayon");
+    let pool = Arc::new(pool);
     println!(
         "Items of `0..n`, their results added up by the caller. `per item` is the whole time over n, median of {} \
          turns; `spread` the middle half of the turns; `of serial` is at best {:.2}.\n",
@@ -48,7 +52,7 @@ fn ask(setup: &Setup) {
     }
 }
 
-fn compare(setup: &Setup, pool: &ThreadPool, work: Work, n: u64) -> Table {
+fn compare(setup: &Setup, pool: &Arc<ThreadPool>, work: Work, n: u64) -> Table {
     let times = race(
         setup.rounds,
         vec![
@@ -58,8 +62,14 @@ fn compare(setup: &Setup, pool: &ThreadPool, work: Work, n: u64) -> Table {
             }),
             Contender::new("rayon, par_bridge (no stream)", || bridged(pool, work, n)),
             Contender::new("two crossbeam channels, threads", || channels(work, n)),
+            Contender::new("rayon, indexed for_each into a channel", || {
+                sent(pool, work, n)
+            }),
             Contender::new("runspace", || ours(work, n)),
             Contender::new("runspace, ordered", || ours_ordered(work, n)),
+            Contender::new("runspace, on = rayon(&pool)", || {
+                ours_on_rayon(pool, work, n)
+            }),
         ],
     );
     let serial = times[0].median().as_secs_f64();
@@ -97,9 +107,24 @@ fn bridged(pool: &ThreadPool, work: Work, n: u64) -> u64 {
     results.into_iter().fold(0, u64::wrapping_add)
 }
 
+/// The nearest that rayon itself has to a stream: its own way to split the input, and a bounded
+/// channel to the caller.
+fn sent(pool: &ThreadPool, work: Work, n: u64) -> u64 {
+    let (to_caller, results) = bounded(BOUND);
+    pool.in_place_scope(|scope| {
+        scope.spawn(move |_| {
+            (0..n as usize).into_par_iter().for_each(|it| {
+                to_caller
+                    .send(work.run(it as u64))
+                    .expect("a caller that reads to the end");
+            });
+        });
+        results.iter().fold(0, u64::wrapping_add)
+    })
+}
+
 /// What one writes by hand: a thread that feeds, two that work, and bounded channels between.
 fn channels(work: Work, n: u64) -> u64 {
-    const BOUND: usize = 1024;
     let (to_workers, items) = bounded(BOUND);
     let (to_caller, results) = bounded(BOUND);
     thread::scope(|scope| {
@@ -127,4 +152,9 @@ fn ours_ordered(work: Work, n: u64) -> u64 {
         |it| work.run(it)
     )
     .fold(0, u64::wrapping_add)
+}
+
+fn ours_on_rayon(pool: &Arc<ThreadPool>, work: Work, n: u64) -> u64 {
+    foreach_parallel!(0..n, on = rayon(pool), using(work), |it| work.run(it))
+        .fold(0, u64::wrapping_add)
 }

@@ -13,7 +13,7 @@ use crate::context::{self, Context};
 use crate::error::{CallSite, Cause, ItemError, PanicPayload};
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// How long a call that has ended waits for an input that does not come back from `next`.
 const INPUT_GRACE: Duration = Duration::from_secs(1);
@@ -222,14 +222,28 @@ impl Call {
         })
     }
 
-    /// How many items a worker may take at once. On shared threads one: there may be no other worker
-    /// about to take what is behind an item that takes long.
+    /// How many items a worker may take at once. On shared threads workers come and go: it is one where
+    /// there is no other about to take what is behind an item that takes long.
     pub(crate) fn batch(&self) -> usize {
-        if self.control.is_some() || self.target.is_shared() || self.slowest.is_wanted() {
+        let one_by_one = self.control.is_some() || self.slowest.is_wanted();
+        let alone = || self.target.is_shared() && (context::is_consumer() || !self.is_full());
+        if one_by_one || alone() {
             1
         } else {
             self.pace.batch()
         }
+    }
+
+    /// Whether there are as many workers as may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.launched.load(Ordering::Relaxed) >= self.throttle()
+    }
+
+    /// Whether somebody will come for what a worker has just taken beyond what it runs: another worker,
+    /// or one that goes just now, who looks at all queues after it has given its place back.
+    pub(crate) fn has_helpers(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.is_full()
     }
 
     /// The most items that may be taken from the input and not yet consumed.

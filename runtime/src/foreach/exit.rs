@@ -4,6 +4,7 @@
 //! them it is looked at first: whether the item is still the worker's, whether it is tried again,
 //! whether the call has had enough.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ pub(crate) struct Exit<T, R> {
     pub(crate) lane: Lane<R>,
     pool: Arc<Pool<T>>,
     /// Where others see what this worker runs, if the call has limits.
-    slot: Option<Arc<Slot<T>>>,
+    slot: Option<Seat<T>>,
     /// Makes the copy that another try needs.
     copy: Option<fn(&T) -> T>,
 }
@@ -32,7 +33,8 @@ impl<T, R> Exit<T, R> {
         let slot = lane.call().control.is_some().then(|| {
             let slot = Arc::new(Slot::new(lane.expired()));
             pool.slots.lock().push(Arc::clone(&slot));
-            slot
+            let pool = Arc::clone(&pool);
+            Seat { slot, pool }
         });
         Self {
             lane,
@@ -267,10 +269,22 @@ impl<T, R> Exit<T, R> {
     }
 }
 
-impl<T, R> Drop for Exit<T, R> {
+/// A slot that others know of until its worker leaves.
+struct Seat<T> {
+    slot: Arc<Slot<T>>,
+    pool: Arc<Pool<T>>,
+}
+
+impl<T> Deref for Seat<T> {
+    type Target = Slot<T>;
+
+    fn deref(&self) -> &Slot<T> {
+        &self.slot
+    }
+}
+
+impl<T> Drop for Seat<T> {
     fn drop(&mut self) {
-        if let Some(slot) = &self.slot {
-            self.pool.forget(slot);
-        }
+        self.pool.forget(&self.slot);
     }
 }

@@ -30,8 +30,18 @@ pub(crate) struct Outlet<R> {
     lanes: Mutex<Vec<Stealer<Event<R>>>>,
     /// `lanes.len()`, to be read without the lock.
     count: AtomicUsize,
+    /// Lanes of workers that have gone, for those that come.
+    free: Mutex<Vec<Track<R>>>,
     /// One bit a lane, set when there may be something in it; beyond the last bit they share.
     marks: Box<[AtomicU64]>,
+}
+
+/// What of a lane outlives its worker.
+struct Track<R> {
+    id: usize,
+    queue: Deque<Event<R>>,
+    /// Outputs that the consumer has not had.
+    ahead: Arc<AtomicUsize>,
 }
 
 /// The most words of marks.
@@ -43,8 +53,26 @@ impl<R> Outlet<R> {
         Arc::new(Self {
             lanes: Mutex::new(Vec::new()),
             count: AtomicUsize::new(0),
+            free: Mutex::new(Vec::new()),
             marks: (0..words).map(|_| AtomicU64::new(0)).collect(),
         })
+    }
+
+    /// A lane that nobody has.
+    fn track(&self) -> Track<R> {
+        if let Some(track) = self.free.lock().pop() {
+            return track;
+        }
+        let queue = Deque::new_fifo();
+        let mut lanes = self.lanes.lock();
+        let id = lanes.len();
+        lanes.push(queue.stealer());
+        self.count.store(lanes.len(), Ordering::Release);
+        Track {
+            id,
+            queue,
+            ahead: Arc::default(),
+        }
     }
 
     fn place(&self, lane: usize) -> (&AtomicU64, u64) {
@@ -78,44 +106,39 @@ impl<R> Outlet<R> {
 pub(crate) struct Lane<R> {
     call: Arc<Call>,
     outlet: Arc<Outlet<R>>,
-    id: usize,
-    queue: Deque<Event<R>>,
-    /// Outputs of this worker that the consumer has not had.
-    ahead: Arc<AtomicUsize>,
+    track: Track<R>,
     /// The worker's item has been given up: nothing more is wanted of it.
     expired: Arc<AtomicBool>,
 }
 
 impl<R> Lane<R> {
     pub(crate) fn new(call: Arc<Call>, outlet: Arc<Outlet<R>>) -> Self {
-        let queue = Deque::new_fifo();
-        let mut lanes = outlet.lanes.lock();
-        let id = lanes.len();
-        lanes.push(queue.stealer());
-        outlet.count.store(lanes.len(), Ordering::Release);
-        drop(lanes);
+        let track = outlet.track();
         Self {
             call,
             outlet,
-            id,
-            queue,
-            ahead: Arc::new(AtomicUsize::new(0)),
+            track,
             expired: Arc::new(AtomicBool::new(false)),
         }
+    }
+
+    /// Leaves the lane to the next worker, with what may be in it.
+    pub(crate) fn retire(self) {
+        self.outlet.free.lock().push(self.track);
     }
 
     /// Puts an event where the consumer finds it, perhaps a millisecond late unless
     /// [`flush`](Self::flush) follows.
     pub(crate) fn put(&self, event: Event<R>) {
-        self.queue.push(event);
-        self.outlet.mark(self.id);
+        self.track.queue.push(event);
+        self.outlet.mark(self.track.id);
         self.call.to_consumer.hint();
     }
 
     /// At the end of a batch: wakes the consumer if there is enough for it, or each item counts.
     /// With less it looks by itself within a millisecond.
     pub(crate) fn flush(&self) {
-        if cfg!(loom) || self.queue.len() as u64 >= self.call.lot() {
+        if cfg!(loom) || self.track.queue.len() as u64 >= self.call.lot() {
             self.flush_now();
         }
     }
@@ -123,8 +146,8 @@ impl<R> Lane<R> {
     /// Makes sure that the consumer knows of everything put before.
     pub(crate) fn flush_now(&self) {
         fence(Ordering::SeqCst);
-        if !self.queue.is_empty() {
-            self.outlet.mark(self.id);
+        if !self.track.queue.is_empty() {
+            self.outlet.mark(self.track.id);
             self.call.to_consumer.notify();
         }
     }
@@ -135,15 +158,15 @@ impl<R> Lane<R> {
         let quota = self.call.quota();
         let may_go = || {
             let stopping = self.call.stop.is_stopping() || self.expired.load(Ordering::SeqCst);
-            (stopping || self.ahead.load(Ordering::Acquire) < quota).then_some(stopping)
+            (stopping || self.track.ahead.load(Ordering::Acquire) < quota).then_some(stopping)
         };
         let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
         let stopping = may_go().unwrap_or_else(|| self.call.to_emitters.wait(may_go));
         if stopping {
             return false;
         }
-        self.ahead.fetch_add(1, Ordering::Relaxed);
-        self.put(Event::Output(index, Arc::clone(&self.ahead), value));
+        self.track.ahead.fetch_add(1, Ordering::Relaxed);
+        self.put(Event::Output(index, Arc::clone(&self.track.ahead), value));
         self.flush_now();
         true
     }

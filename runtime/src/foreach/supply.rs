@@ -31,6 +31,8 @@ pub(crate) struct Pool<T> {
     attempts: Mutex<HashMap<u64, u32>>,
     /// What the workers run, where there is somebody to look.
     pub(crate) slots: Slots<T>,
+    /// Queues of workers that have gone, for those that come: on shared threads they do so all the time.
+    free: Mutex<Vec<Deque<Numbered<T>>>>,
 }
 
 /// An item that waits for its next try.
@@ -51,6 +53,7 @@ impl<T> Pool<T> {
             delayed: AtomicUsize::new(0),
             attempts: Mutex::new(HashMap::new()),
             slots: Mutex::new(Vec::new()),
+            free: Mutex::new(Vec::new()),
         };
         (Arc::new(pool), queue)
     }
@@ -111,6 +114,12 @@ impl<T> Pool<T> {
         self.delayed.fetch_sub(1, Ordering::SeqCst);
         Some(first.item)
     }
+
+    /// Whether there are items anywhere that nobody runs. What a worker has taken before it looks
+    /// for helpers is seen.
+    pub(crate) fn has_any(&self) -> bool {
+        self.waiting() > 0 || self.peers.lock().iter().any(|it| !it.is_empty())
+    }
 }
 
 /// One worker's way to items.
@@ -122,11 +131,14 @@ pub(crate) struct Supply<T> {
 
 impl<T> Supply<T> {
     pub(crate) fn new(pool: Arc<Pool<T>>) -> Self {
-        let own = Deque::new_fifo();
-        let mut peers = pool.peers.lock();
-        peers.push(own.stealer());
-        pool.count.store(peers.len(), Ordering::Release);
-        drop(peers);
+        let free = pool.free.lock().pop();
+        let own = free.unwrap_or_else(|| {
+            let own = Deque::new_fifo();
+            let mut peers = pool.peers.lock();
+            peers.push(own.stealer());
+            pool.count.store(peers.len(), Ordering::Release);
+            own
+        });
         Self {
             pool,
             own,
@@ -137,6 +149,11 @@ impl<T> Supply<T> {
     /// The queues that it takes from.
     pub(crate) fn pool(&self) -> &Arc<Pool<T>> {
         &self.pool
+    }
+
+    /// Leaves the queue to the next worker, with what may be in it.
+    pub(crate) fn retire(self) {
+        self.pool.free.lock().push(self.own);
     }
 
     /// The next of the items this worker has already.
@@ -167,15 +184,23 @@ impl<T> Supply<T> {
         let ended = call.input_ended();
         let due = self.pool.take_due();
         let item = due.or_else(|| self.take(call.batch()));
-        if item.is_some() && !self.own.is_empty() {
-            // A batch is more than one can do at once: a sleeper may help.
+        if item.is_none() && (!ended || self.pool.has_later()) {
+            return None;
+        }
+        if self.own.is_empty() {
+            return Some(item);
+        }
+        // A batch is more than one can do at once.
+        if !call.target.is_shared() {
             call.to_workers.hint();
+        } else if !call.has_helpers()
+            && let Some(item) = item
+        {
+            // Leaves with all that it has, and calls for a worker as it goes.
+            self.put_back(item);
+            return Some(None);
         }
-        if item.is_some() || (ended && !self.pool.has_later()) {
-            Some(item)
-        } else {
-            None
-        }
+        Some(item)
     }
 
     fn take(&mut self, batch: usize) -> Option<Numbered<T>> {

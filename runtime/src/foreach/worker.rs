@@ -249,11 +249,14 @@ impl<T, R> Worker<T, R> {
         if self.call.is_closed() {
             self.give_up_rest();
         }
-        match (self.exit.is_abandoned(), self.is_surplus) {
+        let retired = match (self.exit.is_abandoned(), self.is_surplus) {
             (true, _) => Retired::Abandoned,
             (false, true) => Retired::Surplus,
             (false, false) => Retired::WithPlace,
-        }
+        };
+        self.supply.retire();
+        self.exit.lane.retire();
+        retired
     }
 }
 
