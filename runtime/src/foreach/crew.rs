@@ -182,7 +182,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     }
 
     /// Launches a worker if more than `mine` items wait.
-    fn recruit_if_waiting(self: &Arc<Self>, mine: usize) {
+    pub(crate) fn recruit_if_waiting(self: &Arc<Self>, mine: usize) {
         if self.pool.waiting() > mine && !self.call.is_closed() {
             self.recruit();
         }

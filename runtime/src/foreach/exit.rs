@@ -111,6 +111,7 @@ impl<T, R> Exit<T, R> {
     }
 
     /// The item has a value.
+    #[inline]
     pub(crate) fn value(&self, index: u64, value: R) {
         match self.slot {
             None => self.lane.put(Event::Value(index, value)),

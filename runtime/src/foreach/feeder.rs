@@ -36,6 +36,26 @@ pub(crate) struct Intake<T> {
     has_more: bool,
 }
 
+/// How many items there are between two things that are done now and then.
+const OFTEN: u64 = 32;
+
+/// Whether an input is one of std's over what is there already: a range, a slice, a `Vec`, an array. It
+/// runs nobody's code and waits for nothing.
+///
+/// By its name, for types that borrow cannot be compared. A name that changes some day costs such
+/// calls a few nanoseconds an item, and no more.
+fn is_at_hand<I>() -> bool {
+    const KNOWN: [&str; 5] = [
+        "core::ops::range::Range<",
+        "core::ops::range::RangeInclusive<",
+        "core::slice::iter::Iter<",
+        "alloc::vec::into_iter::IntoIter<",
+        "core::array::iter::IntoIter<",
+    ];
+    let name = std::any::type_name::<I>();
+    KNOWN.iter().any(|known| name.starts_with(known))
+}
+
 /// What a round of pulls came to.
 pub(crate) enum Round {
     Full,
@@ -58,6 +78,7 @@ where
         I::Item: 'a,
         R: 'a,
     {
+        let is_at_hand = is_at_hand::<I>();
         for _ in 0..room {
             if intake.is_closed() {
                 return Round::Ended;
@@ -72,11 +93,16 @@ where
             intake.push(item);
             if self.size_hint().1 == Some(0) {
                 intake.has_more = false;
+                crew.recruit_if_waiting(1);
                 return Round::Ended; // the feeder itself sees to the last item
             }
-            crew.recruit();
-            intake.rouse();
+            // The next pull may take its time, unless it is known not to.
+            if !is_at_hand || intake.taken.is_multiple_of(OFTEN) {
+                crew.recruit();
+                intake.rouse();
+            }
         }
+        crew.recruit();
         Round::Full
     }
 
@@ -172,11 +198,32 @@ impl<T> Intake<T> {
     /// Tells a sleeping worker of the item just pushed: for certain when items are costly, when
     /// they are cheap with a hint and now and then for certain.
     fn rouse(&self) {
-        const OFTEN: u64 = 32;
         if self.call.pace.is_urgent() || self.taken.is_multiple_of(OFTEN) {
             self.call.to_workers.notify();
         } else {
             self.call.to_workers.hint();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_at_hand;
+
+    fn of<I: IntoIterator>(_: I) -> bool {
+        is_at_hand::<I::IntoIter>()
+    }
+
+    #[test]
+    fn what_is_there_already_is_known() {
+        assert!(of(0..3) && of(0_u8..=3) && of(vec![1]) && of([1, 2]));
+        assert!(of(&vec![String::new()]) && of(&[1][..]));
+    }
+
+    #[test]
+    fn what_may_wait_is_not() {
+        assert!(!of((0..3).map(|n| n + 1)));
+        assert!(!of(std::sync::mpsc::channel::<u8>().1));
+        assert!(!of([1, 2].iter().filter(|it| **it > 1)));
     }
 }

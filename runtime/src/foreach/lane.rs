@@ -3,15 +3,16 @@
 //! What a worker finishes is in reach of the consumer at once, without waiting for the rest of the
 //! worker's batch; what is saved for the end of a batch is only the wake-up.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::call::Call;
+use super::chain::{Receiver, Sender, chain};
 use crate::context;
 use crate::error::ItemError;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use crate::sync::deque::{Steal, Stealer, Worker as Deque};
 
 /// What a worker tells the consumer.
 pub(crate) enum Event<R> {
@@ -27,8 +28,9 @@ pub(crate) enum Event<R> {
 
 /// The consumer's side of all lanes.
 pub(crate) struct Outlet<R> {
-    lanes: Mutex<Vec<Stealer<Event<R>>>>,
-    /// `lanes.len()`, to be read without the lock.
+    /// Lanes that the consumer has not fetched.
+    lanes: Mutex<Vec<Receiver<Event<R>>>>,
+    /// How many lanes there are, those that it has included.
     count: AtomicUsize,
     /// Lanes of workers that have gone, for those that come.
     free: Mutex<Vec<Track<R>>>,
@@ -39,7 +41,7 @@ pub(crate) struct Outlet<R> {
 /// What of a lane outlives its worker.
 struct Track<R> {
     id: usize,
-    queue: Deque<Event<R>>,
+    queue: Sender<Event<R>>,
     /// Outputs that the consumer has not had.
     ahead: Arc<AtomicUsize>,
 }
@@ -63,11 +65,12 @@ impl<R> Outlet<R> {
         if let Some(track) = self.free.lock().pop() {
             return track;
         }
-        let queue = Deque::new_fifo();
+        let (queue, lane) = chain();
         let mut lanes = self.lanes.lock();
-        let id = lanes.len();
-        lanes.push(queue.stealer());
-        self.count.store(lanes.len(), Ordering::Release);
+        let id = self.count.load(Ordering::Relaxed);
+        lanes.push(lane);
+        self.count.store(id + 1, Ordering::Release);
+        drop(lanes);
         Track {
             id,
             queue,
@@ -80,6 +83,7 @@ impl<R> Outlet<R> {
         (&self.marks[bit / 64], 1 << (bit % 64))
     }
 
+    #[inline]
     fn mark(&self, lane: usize) {
         let (word, bit) = self.place(lane);
         if word.load(Ordering::Relaxed) & bit == 0 {
@@ -107,6 +111,8 @@ pub(crate) struct Lane<R> {
     call: Arc<Call>,
     outlet: Arc<Outlet<R>>,
     track: Track<R>,
+    /// Events that the consumer has not been told of for certain.
+    untold: Cell<u64>,
     /// The worker's item has been given up: nothing more is wanted of it.
     expired: Arc<AtomicBool>,
 }
@@ -118,6 +124,7 @@ impl<R> Lane<R> {
             call,
             outlet,
             track,
+            untold: Cell::new(0),
             expired: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -129,8 +136,13 @@ impl<R> Lane<R> {
 
     /// Puts an event where the consumer finds it, perhaps a millisecond late unless
     /// [`flush`](Self::flush) follows.
+    ///
+    /// Inlined, so that a value is written to its place at once: it would be copied from the stack
+    /// right after it was put there, for which a processor has to wait.
+    #[inline(always)]
     pub(crate) fn put(&self, event: Event<R>) {
         self.track.queue.push(event);
+        self.untold.set(self.untold.get() + 1);
         self.outlet.mark(self.track.id);
         self.call.to_consumer.hint();
     }
@@ -138,15 +150,15 @@ impl<R> Lane<R> {
     /// At the end of a batch: wakes the consumer if there is enough for it, or each item counts.
     /// With less it looks by itself within a millisecond.
     pub(crate) fn flush(&self) {
-        if cfg!(loom) || self.track.queue.len() as u64 >= self.call.lot() {
+        if cfg!(loom) || self.untold.get() >= self.call.lot() {
             self.flush_now();
         }
     }
 
     /// Makes sure that the consumer knows of everything put before.
     pub(crate) fn flush_now(&self) {
-        fence(Ordering::SeqCst);
-        if !self.track.queue.is_empty() {
+        if self.untold.take() > 0 {
+            fence(Ordering::SeqCst);
             self.outlet.mark(self.track.id);
             self.call.to_consumer.notify();
         }
@@ -184,14 +196,19 @@ impl<R> Lane<R> {
 /// Where the consumer stands in the lanes.
 pub(crate) struct Intake<R> {
     outlet: Arc<Outlet<R>>,
-    lanes: Vec<Stealer<Event<R>>>,
+    lanes: Vec<Receiver<Event<R>>>,
     /// Lanes that may have something, to be visited in turn.
     open: VecDeque<usize>,
     /// Room for the marks, kept between looks.
     marked: Vec<usize>,
-    /// Events that have left their lane.
-    local: Deque<Event<R>>,
+    /// The lane that was visited last.
+    current: usize,
+    /// How many more events come from there before it is another's turn.
+    turn: usize,
 }
+
+/// How many events of a lane come in a row while others may have some.
+const TURN: usize = 32;
 
 impl<R> Intake<R> {
     pub(crate) fn new(outlet: Arc<Outlet<R>>) -> Self {
@@ -200,13 +217,18 @@ impl<R> Intake<R> {
             lanes: Vec::new(),
             open: VecDeque::new(),
             marked: Vec::new(),
-            local: Deque::new_fifo(),
+            current: 0,
+            turn: 0,
         }
     }
 
     /// An event that is at hand without looking at any lane.
-    pub(crate) fn pop(&self) -> Option<Event<R>> {
-        self.local.pop()
+    pub(crate) fn pop(&mut self) -> Option<Event<R>> {
+        if self.turn == 0 {
+            return None;
+        }
+        self.turn -= 1;
+        self.lanes[self.current].pop_seen()
     }
 
     /// The next event of the lanes that are marked.
@@ -237,26 +259,19 @@ impl<R> Intake<R> {
 
     fn refresh(&mut self) {
         if self.outlet.count.load(Ordering::Acquire) != self.lanes.len() {
-            self.lanes.clone_from(&self.outlet.lanes.lock());
+            self.lanes.append(&mut self.outlet.lanes.lock());
         }
     }
 
     /// Takes from each open lane in turn, so that a busy one does not hide the others.
     fn visit(&mut self) -> Option<Event<R>> {
-        if let Some(event) = self.local.pop() {
-            return Some(event);
-        }
         while let Some(&lane) = self.open.front() {
-            match self.lanes[lane].steal_batch_and_pop(&self.local) {
-                Steal::Success(event) => {
-                    self.open.rotate_left(1);
-                    return Some(event);
-                }
-                Steal::Empty => {
-                    self.open.pop_front();
-                }
-                Steal::Retry => {}
+            if let Some(event) = self.lanes[lane].pop() {
+                self.open.rotate_left(1);
+                (self.current, self.turn) = (lane, TURN - 1);
+                return Some(event);
             }
+            self.open.pop_front();
         }
         None
     }

@@ -16,6 +16,7 @@
 #[cfg(feature = "process")]
 mod attendant;
 mod call;
+mod chain;
 mod control;
 mod crew;
 pub(crate) mod executor;

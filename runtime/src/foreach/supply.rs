@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::control::{Slot, Slots};
+use crate::context;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::deque::{Steal, Stealer, Worker as Deque};
@@ -168,11 +169,27 @@ impl<T> Supply<T> {
             return answer;
         }
         if call.target.is_shared() && !self.pool.has_later() {
-            return None;
+            return self.look_again(call);
         }
         let pool = Arc::clone(&self.pool);
         let until_due = || pool.until_due().max(SHORTEST);
         call.to_workers.wait_with(|| self.look(call), until_due)
+    }
+
+    /// Before a worker leaves a thread that is somebody else's: a feeder that is only a little
+    /// behind costs less to wait for than to come again.
+    fn look_again(&mut self, call: &Call) -> Option<Numbered<T>> {
+        const LOOKS: usize = 16;
+        if cfg!(loom) || context::is_consumer() {
+            return None;
+        }
+        for _ in 0..LOOKS {
+            std::thread::yield_now();
+            if let Some(answer) = self.look(call) {
+                return answer;
+            }
+        }
+        None
     }
 
     /// Answers an item, or that there will be none, or neither yet.

@@ -1,0 +1,256 @@
+//! A queue from one thread to another that neither ever waits for: a chain of blocks, each of which is
+//! filled once and read once.
+//!
+//! What makes it cheap is that the sender looks at nothing that the receiver writes, and the receiver
+//! at one word of the sender's for as many values as there are: the two meet about once a batch.
+//!
+//! `unsafe` in this module: the slots of a block, which one side writes and then the other reads. Who
+//! may touch what is said by `filled`: slots below it, and `next` once it is at its end, are the
+//! receiver's, everything else the sender's. There is one of each: neither can be cloned, the sender
+//! is not `Sync`, and the receiver asks for `&mut`.
+
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// The most slots of a block.
+const SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
+/// The bytes of a block, if that leaves it a few slots.
+const BYTES: usize = 1 << 14;
+
+type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+
+struct Block<T> {
+    slots: Box<[Slot<T>]>,
+    /// How many slots have a value, from the first.
+    filled: AtomicUsize,
+    /// How many of them the receiver has taken; told when it leaves the block.
+    taken: AtomicUsize,
+    next: UnsafeCell<Option<Arc<Block<T>>>>,
+}
+
+// SAFETY: values go from one thread to another, so `T: Send`; no two threads touch the same slot at
+// the same time, as the head of the module says, so nothing of `T` is shared.
+unsafe impl<T: Send> Sync for Block<T> {}
+
+impl<T> Block<T> {
+    fn new() -> Arc<Self> {
+        let count = (BYTES / size_of::<T>().max(1)).clamp(SLOTS.min(8), SLOTS);
+        let slots = Box::<[Slot<T>]>::new_uninit_slice(count);
+        Arc::new(Self {
+            // SAFETY: a slot may hold anything, nothing included.
+            slots: unsafe { slots.assume_init() },
+            filled: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            next: UnsafeCell::new(None),
+        })
+    }
+}
+
+impl<T> Drop for Block<T> {
+    fn drop(&mut self) {
+        // Both sides have left, and what they did happened before this.
+        let taken = self.taken.load(Ordering::Relaxed);
+        let filled = self.filled.load(Ordering::Relaxed);
+        for slot in &mut self.slots[taken..filled] {
+            // SAFETY: it was written, and not read.
+            unsafe { slot.get_mut().assume_init_drop() };
+        }
+    }
+}
+
+/// The end that values are put in at.
+pub(super) struct Sender<T> {
+    block: UnsafeCell<Arc<Block<T>>>,
+    /// The first free slot.
+    at: Cell<usize>,
+}
+
+impl<T> Sender<T> {
+    #[inline(always)]
+    pub(super) fn push(&self, value: T) {
+        let at = self.at.get();
+        // SAFETY: nothing below is code of anybody else's that could call `push` again, so the
+        // reference ends before `extend` changes the block.
+        let block = unsafe { &*self.block.get() };
+        // SAFETY: a slot that is not below `filled` is the sender's.
+        unsafe { (*block.slots[at].get()).write(value) };
+        if at + 1 < block.slots.len() {
+            self.at.set(at + 1);
+            block.filled.store(at + 1, Ordering::Release);
+        } else {
+            self.extend();
+        }
+    }
+
+    /// Goes on to a new block when the last slot has been written.
+    #[cold]
+    fn extend(&self) {
+        let next = Block::new();
+        let old = {
+            // SAFETY: `block` ends before it is replaced, and no other reference is made but in `push`.
+            let block = unsafe { &*self.block.get() };
+            // SAFETY: `filled` is not at the end, so `next` is the sender's.
+            unsafe { *block.next.get() = Some(Arc::clone(&next)) };
+            block.filled.store(block.slots.len(), Ordering::Release);
+            self.at.set(0);
+            // SAFETY: as above.
+            unsafe { std::mem::replace(&mut *self.block.get(), next) }
+        };
+        // Values may go with it, if there is no receiver any more: the last thing that is done here.
+        drop(old);
+    }
+}
+
+/// The end that values are taken out at.
+pub(super) struct Receiver<T> {
+    block: Arc<Block<T>>,
+    /// The next slot to be read.
+    at: usize,
+    /// How many slots are known to be filled.
+    seen: usize,
+}
+
+impl<T> Receiver<T> {
+    /// The next value, if there is one.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        if let Some(value) = self.pop_seen() {
+            return Some(value);
+        }
+        if self.at == self.block.slots.len() {
+            // SAFETY: `filled` was seen at its end, so `next` is the receiver's.
+            let next = unsafe { (*self.block.next.get()).take() }?;
+            self.block.taken.store(self.at, Ordering::Relaxed);
+            (self.block, self.at) = (next, 0);
+        }
+        self.seen = self.block.filled.load(Ordering::Acquire);
+        self.pop_seen()
+    }
+
+    /// The next of the values that the last [`pop`](Self::pop) which looked has seen.
+    #[inline]
+    pub(super) fn pop_seen(&mut self) -> Option<T> {
+        if self.at == self.seen {
+            return None;
+        }
+        let slot = &self.block.slots[self.at];
+        self.at += 1;
+        // SAFETY: it is below `filled`, which was read with `Acquire`, and read this once, for `at` is
+        // past it now.
+        Some(unsafe { (*slot.get()).assume_init_read() })
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        // One by one, block after block: a long chain must not be dropped from its first block on down.
+        while self.pop().is_some() {}
+        self.block.taken.store(self.at, Ordering::Relaxed);
+    }
+}
+
+/// An empty queue.
+pub(super) fn chain<T>() -> (Sender<T>, Receiver<T>) {
+    let block = Block::new();
+    let sender = Sender {
+        block: UnsafeCell::new(Arc::clone(&block)),
+        at: Cell::new(0),
+    };
+    let receiver = Receiver {
+        block,
+        at: 0,
+        seen: 0,
+    };
+    (sender, receiver)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_in_their_order_over_many_blocks() {
+        let (sender, mut receiver) = chain();
+        let mut next = 0;
+        for round in 0..50 {
+            for n in 0..round * 7 {
+                sender.push(Box::new((round, n)));
+            }
+            while let Some(value) = receiver.pop() {
+                assert_eq!(*value, (round, next));
+                next += 1;
+            }
+            assert_eq!(next, round * 7);
+            next = 0;
+        }
+    }
+
+    #[test]
+    fn values_of_any_size_fit() {
+        let (sender, mut receiver) = chain::<[u8; 1 << 14]>();
+        for n in 0..20 {
+            sender.push([n; 1 << 14]);
+        }
+        assert!((0..20).all(|n| receiver.pop().is_some_and(|it| it[5] == n)));
+        let (sender, mut receiver) = chain();
+        (0..200).for_each(|_| sender.push(()));
+        assert_eq!(std::iter::from_fn(|| receiver.pop()).count(), 200);
+    }
+
+    #[test]
+    fn every_value_is_dropped_once_whichever_end_goes_first() {
+        let value = Arc::new(());
+        for read in [0, 1, 64, 65, 150] {
+            for sender_first in [true, false] {
+                let (sender, mut receiver) = chain();
+                (0..200).for_each(|_| sender.push(Arc::clone(&value)));
+                (0..read).for_each(|_| drop(receiver.pop().unwrap()));
+                assert_eq!(Arc::strong_count(&value), 201 - read);
+                if sender_first {
+                    drop(sender);
+                    drop(receiver);
+                } else {
+                    drop(receiver);
+                    assert_eq!(Arc::strong_count(&value), 1);
+                    // Nobody reads any more.
+                    (0..200).for_each(|_| sender.push(Arc::clone(&value)));
+                    drop(sender);
+                }
+                assert_eq!(Arc::strong_count(&value), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn two_threads_lose_and_double_nothing() {
+        const COUNT: u64 = if cfg!(miri) { 500 } else { 200_000 };
+        let (sender, mut receiver) = chain();
+        let thread = std::thread::spawn(move || {
+            (0..COUNT).for_each(|n| sender.push(Box::new(n)));
+        });
+        for n in 0..COUNT {
+            let value = loop {
+                match receiver.pop() {
+                    Some(value) => break value,
+                    None => std::thread::yield_now(),
+                }
+            };
+            assert_eq!(*value, n);
+        }
+        thread.join().unwrap();
+        assert!(receiver.pop().is_none());
+    }
+
+    #[test]
+    fn a_long_chain_is_dropped_without_a_deep_stack() {
+        let (sender, receiver) = chain();
+        let count = if cfg!(miri) { 1_000 } else { 4_000_000 };
+        (0..count).for_each(|_| sender.push(()));
+        drop(sender);
+        drop(receiver);
+    }
+}
