@@ -37,6 +37,8 @@ pub(crate) struct Call {
     /// The threads of the call only talk to others, which run the bodies.
     pub(crate) runs_elsewhere: bool,
     pub(crate) desk: Arc<Desk>,
+    /// Whether results come in the order of the input.
+    ordered: bool,
     buffer: Option<usize>,
     pub(crate) stop: StopToken,
     pub(crate) pace: Pace,
@@ -106,6 +108,7 @@ impl Call {
             target: Arc::clone(&options.target),
             runs_elsewhere: options.runs_elsewhere,
             desk: Arc::default(),
+            ordered: options.ordered,
             buffer: options.buffer,
             stop,
             pace: Pace::new(),
@@ -292,9 +295,18 @@ impl Call {
             .map_or(QUOTA, |buffer| (buffer / self.throttle()).max(1))
     }
 
+    /// Whether the consumer waits for this very item before it can go on with any other.
+    pub(crate) fn is_awaited(&self, index: u64) -> bool {
+        self.ordered && self.consumed.load(Ordering::Acquire) == index
+    }
+
     /// Notes that the consumer has had the outcome of `consumed` items.
     pub(crate) fn set_consumed(&self, consumed: u64) {
         self.consumed.store(consumed, Ordering::Release);
+        if self.ordered {
+            // One of them may be the item that is awaited now.
+            self.to_emitters.notify_all();
+        }
     }
 
     pub(crate) fn input_ended(&self) -> bool {

@@ -113,6 +113,8 @@ pub(crate) struct Lane<R> {
     track: Track<R>,
     /// Events that the consumer has not been told of for certain.
     untold: Cell<u64>,
+    /// The item that emits, and how many outputs were there before its first.
+    emitting: Cell<(Option<u64>, usize)>,
     /// The worker's item has been given up: nothing more is wanted of it.
     expired: Arc<AtomicBool>,
 }
@@ -125,6 +127,7 @@ impl<R> Lane<R> {
             outlet,
             track,
             untold: Cell::new(0),
+            emitting: Cell::new((None, 0)),
             expired: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -168,9 +171,15 @@ impl<R> Lane<R> {
     /// the call is being stopped or the item was given up: the value is dropped.
     pub(crate) fn emit(&self, index: u64, value: R) -> bool {
         let quota = self.call.quota();
+        let others = self.of_others(index);
         let may_go = || {
             let stopping = self.call.stop.is_stopping() || self.expired.load(Ordering::SeqCst);
-            (stopping || self.track.ahead.load(Ordering::Acquire) < quota).then_some(stopping)
+            let ahead = self.track.ahead.load(Ordering::Acquire);
+            let fits = || {
+                // The consumer has no use for what later items have made before it has this item's.
+                ahead < quota || ahead < quota + others && self.call.is_awaited(index)
+            };
+            (stopping || fits()).then_some(stopping)
         };
         let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
         let stopping = may_go().unwrap_or_else(|| self.call.to_emitters.wait(may_go));
@@ -181,6 +190,18 @@ impl<R> Lane<R> {
         self.put(Event::Output(index, Arc::clone(&self.track.ahead), value));
         self.flush_now();
         true
+    }
+
+    /// How many outputs of other items were ahead of the consumer when this one began to emit. A worker
+    /// may have run a later item before one that it has taken from another worker.
+    fn of_others(&self, index: u64) -> usize {
+        let (item, others) = self.emitting.get();
+        if item == Some(index) {
+            return others;
+        }
+        let others = self.track.ahead.load(Ordering::Acquire);
+        self.emitting.set((Some(index), others));
+        others
     }
 
     pub(crate) fn call(&self) -> &Arc<Call> {

@@ -213,8 +213,10 @@ impl<T> Supply<T> {
         } else if !call.has_helpers()
             && let Some(item) = item
         {
-            // Leaves with all that it has, and calls for a worker as it goes.
+            // Leaves with all that it has, in its order, and calls for a worker as it goes.
+            let rest: Vec<_> = std::iter::from_fn(|| self.own.pop()).collect();
             self.put_back(item);
+            rest.into_iter().for_each(|it| self.put_back(it));
             return Some(None);
         }
         Some(item)
