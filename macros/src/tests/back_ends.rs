@@ -124,7 +124,7 @@ fn plan_is_given_what_a_process_would_be() {
         &code,
         &[
             "__private::foreach_plan(",
-            "Options::new().throttle(2), (",
+            "Options::new().throttle(2).emitting().with_state(), (",
             "__private::portable(a)",
             "|(a, ())| move |worker| { #[allow(unused_mut)] let mut db = open();",
             "worker.run_emitting(|x, job| db.get(x, a, job))",
