@@ -416,6 +416,11 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             let frame = match worker.next() {
                 Ok(frame) => frame,
                 Err(_) if retired => break Ok(()),
+                // Nothing of the user's was left to run there: as with an idle worker, nothing is lost.
+                Err(Failure::Crashed(_)) if self.run.bare => {
+                    retired = true;
+                    break Ok(());
+                }
                 Err(failure) => return Err(failure),
             };
             match frame.kind {
