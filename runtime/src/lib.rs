@@ -35,6 +35,16 @@
 //! jobs and child processes: it starts with its own. Runspaces and pools that were opened before the fork, and
 //! rayon's global pool once it was used, answer there with an error.
 //!
+//! # Features
+//!
+//! | feature | what it brings | default |
+//! |---|---|---|
+//! | `process` | [`start_job!`], `on = process`, [`policy`] | yes |
+//! | `rayon` | `on = rayon` | yes |
+//! | `progress` | `progress = "Hashing"` and the module `progress` | |
+//! | `rate` | `rate = 50.per_second()` | |
+//! | `serde` | [`collections`] as data | |
+//!
 //! # Platforms
 //! Everything here is std and crossbeam, for any platform with threads; it is tested on Linux x86-64.
 
@@ -60,6 +70,8 @@ mod plan;
 pub mod policy;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "progress")]
+pub mod progress;
 mod runspace;
 mod scope;
 mod stop;
@@ -188,7 +200,7 @@ pub mod __private {
         Copied, IntoRetry, IntoThrottle, IntoTimeout, Options, Place, Worker, foreach,
         foreach_borrowed, foreach_within, on_sequential,
     };
-    pub use crate::foreach::{IntoRate, PerTime};
+    pub use crate::foreach::{IntoProgress, IntoRate, PerTime};
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
     #[cfg(feature = "process")]
     pub use crate::job::{

@@ -43,6 +43,7 @@
 /// | `retry` | how often an item that has failed is tried again, a `u32` or a [`Retry`](crate::Retry); the body sees which try it is in [`attempt`](crate::attempt) | 0 |
 /// | `retry_if` | with `retry`: which results are worth another try, a closure from `&result` to `bool` | every `Err` |
 /// | `halt` | when the call has had enough, a [`Halt`](crate::Halt) | after the last item |
+/// | `progress` | shows how far the call is under this title, a `&str` or a `String`; `true` is the call's `name`; needs the feature `progress`, see below | `false`: nothing is shown |
 /// | `within` | the [`Scope`](crate::Scope) that the items may borrow from | none, see below |
 /// | `on` | where items run, see below | `thread` |
 ///
@@ -188,6 +189,41 @@
 ///
 /// A call with one of these options runs its items one by one, at a cost of about half a microsecond
 /// each; one without pays nothing.
+///
+/// # Progress
+///
+/// With `progress = "Hashing"` whoever runs the program sees how many items have ended, of how many, how
+/// many have failed (by a panic, a crash, a timeout or an `Err`) and how long the rest will take:
+///
+/// ```text
+/// Hashing [###########>-------------------]  37% 3 of 8 done, 1 failed, 12 s left
+/// ```
+///
+/// * On a terminal that is a bar at its end, one for each call that runs, and for each stage of a
+///   [`pipeline!`](crate::pipeline). Anywhere else it is a line after a second, after two, four, and so on up to one each
+///   half minute. Both go to stderr.
+/// * When the call ends, however it ends, its bar goes and a line stays: `Hashing: 8 of 8 done, 1 failed, in 20 s`, or
+///   `Hashing: stopped at 5 of 8, after 13 s`.
+/// * The total is what the input says of itself ([`Iterator::size_hint`]); without one there is a count, and no time.
+/// * The time that is left is told once the first item has ended. Each of the others is taken to need as
+///   long as those before it, counted from the begin of the first.
+/// * The variable `RUNSPACE_PROGRESS` has the last word: `off`, `plain` (lines, on a terminal too) or `bar`.
+/// * What worker processes print, and the messages of panics, stand whole above the bars, which
+///   takes a panic hook around the one that there is; so does what is printed by the functions of
+///   `runspace::progress`. `println!` in a body on a thread of this process tears a bar. In worker
+///   processes nothing is shown.
+///
+/// A call with `progress` runs its items one by one, as one with limits does; counting them costs some
+/// tens of nanoseconds an item beside that, and drawing is done by a thread of its own. With `off` it costs nothing.
+///
+#[cfg_attr(feature = "progress", doc = "```")]
+#[cfg_attr(not(feature = "progress"), doc = "```ignore")]
+/// use runspace::foreach_parallel;
+///
+/// let sizes: Vec<usize> =
+///     foreach_parallel!(["a", "bc"], ordered = true, progress = "Measuring", |text| text.len()).collect();
+/// assert_eq!(sizes, [1, 2]);
+/// ```
 ///
 /// # Errors
 ///

@@ -97,7 +97,11 @@ fn taken(settings: &mut Vec<Setting>, name: &str) -> Option<Setting> {
 fn trial(settings: &mut Vec<Setting>, parameters: usize, errors: &mut Errors) -> Trial {
     let named = |name: &str| settings.iter().find(|setting| setting.name == name);
     let retry = named("retry").map(|setting| setting.name.clone());
-    let judged = parameters == 1 && (retry.is_some() || named("halt").is_some());
+    let asks = retry.is_some()
+        || ["halt", "progress"]
+            .into_iter()
+            .any(|it| named(it).is_some());
+    let judged = parameters == 1 && asks;
     let retry_if = taken(settings, "retry_if").filter(|retry_if| {
         let problem = match (&retry, parameters) {
             (None, _) => "`retry_if` says which results are worth another try, and there is none; add `retry = 3`",

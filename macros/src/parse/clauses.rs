@@ -291,6 +291,7 @@ fn missing_value(name: &Ident, errors: &mut Errors) {
         "buffer" => "buffer = 16",
         "name" => "name = \"resize\"",
         "within" => "within = scope",
+        "progress" => "progress = \"Hashing\"",
         "queue" => "queue = &queue",
         "on" => "on = thread",
         "env" => "env = [(\"KEY\", \"value\")]",

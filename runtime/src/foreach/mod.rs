@@ -43,7 +43,7 @@ use std::panic::Location;
 #[cfg(feature = "rate")]
 pub use control::Rate;
 pub use control::{Halt, IntoRetry, IntoThrottle, IntoTimeout, Retry, Throttle, Timeout};
-pub use control::{IntoRate, PerTime};
+pub use control::{IntoProgress, IntoRate, PerTime};
 pub use item::{ItemContext, attempt};
 #[cfg(feature = "process")]
 pub use on_process::{ProcessPool, ProcessPoolBuilder, foreach_process};

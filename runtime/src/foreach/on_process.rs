@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
+#[cfg(not(feature = "progress"))]
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -371,7 +372,13 @@ struct PassedOn;
 
 impl Lines for PassedOn {
     fn line(&self, stream: Stream, line: String) {
+        #[cfg(feature = "progress")]
+        match stream {
+            Stream::Out => crate::progress::println(line),
+            Stream::Err => crate::progress::eprintln(line),
+        }
         // A stream that nobody reads is no reason to fail.
+        #[cfg(not(feature = "progress"))]
         let _ = match stream {
             Stream::Out => writeln!(std::io::stdout(), "{line}"),
             Stream::Err => writeln!(std::io::stderr(), "{line}"),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control::{Halt, IntoRate, IntoRetry, IntoThrottle, IntoTimeout, Kind, Settings};
+use super::control::{
+    Halt, IntoProgress, IntoRate, IntoRetry, IntoThrottle, IntoTimeout, Kind, Settings,
+};
 use super::executor::{Elastic, Sequential, Target};
 
 /// How many items run at once when a call does not say: 5, as in PowerShell.
@@ -127,6 +129,20 @@ impl Options {
     /// Cannot be called.
     #[cfg(not(feature = "rate"))]
     pub fn rate(self, _: impl IntoRate) -> Self {
+        self
+    }
+
+    /// How far the call is, for those who run the program to see.
+    #[cfg(feature = "progress")]
+    pub fn progress(mut self, progress: impl IntoProgress) -> Self {
+        let watch = progress.into_progress().watch();
+        self.control.watches.extend(watch);
+        self
+    }
+
+    /// Cannot be called.
+    #[cfg(not(feature = "progress"))]
+    pub fn progress(self, _: impl IntoProgress) -> Self {
         self
     }
 

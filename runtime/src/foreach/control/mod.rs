@@ -4,9 +4,13 @@
 //! one by one, so that each has a beginning and an end that can be acted on.
 
 mod halt;
+#[cfg(not(feature = "progress"))]
+mod no_progress;
 #[cfg(not(feature = "rate"))]
 mod no_rate;
 mod observe;
+#[cfg(feature = "progress")]
+mod progress;
 #[cfg(feature = "rate")]
 mod rate;
 mod retry;
@@ -19,8 +23,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use halt::Halt;
+#[cfg(not(feature = "progress"))]
+pub use no_progress::IntoProgress;
 #[cfg(not(feature = "rate"))]
 pub use no_rate::{IntoRate, PerTime};
+#[cfg(feature = "progress")]
+pub use progress::IntoProgress;
 #[cfg(feature = "rate")]
 pub use rate::{IntoRate, PerTime, Rate};
 pub use retry::{IntoRetry, Retry};

@@ -26,7 +26,10 @@ pub(crate) struct Try {
 }
 
 /// How a try has ended.
-#[expect(dead_code, reason = "who watches is still to come")]
+#[cfg_attr(
+    not(feature = "progress"),
+    expect(dead_code, reason = "nobody watches without the feature")
+)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End<'a> {
     /// With a value.
@@ -42,7 +45,14 @@ pub(crate) enum End<'a> {
 }
 
 /// What an observer knows of its call from the start.
-#[expect(dead_code, reason = "who watches is still to come")]
+#[cfg_attr(
+    feature = "progress",
+    expect(dead_code, reason = "who wants the throttle is still to come")
+)]
+#[cfg_attr(
+    not(feature = "progress"),
+    expect(dead_code, reason = "nobody watches without the feature")
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     /// The call, in words.

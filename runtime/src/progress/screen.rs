@@ -1,0 +1,133 @@
+//! The terminal: bars at its end, lines above them.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::meter::Counts;
+use super::text;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+static BARS: OnceLock<MultiProgress> = OnceLock::new();
+/// How many there are.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// They have been cleared away, and are not drawn until they are to be seen again.
+static HIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// All bars of the process.
+fn bars() -> &'static MultiProgress {
+    BARS.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()))
+}
+
+/// Writes something, with the bars out of the way if it goes to a terminal.
+pub(super) fn above<R>(is_terminal: bool, write: impl FnOnce() -> R) -> R {
+    let is_free = COUNT.load(Ordering::SeqCst) == 0 || HIDDEN.load(Ordering::SeqCst);
+    match BARS.get() {
+        Some(bars) if is_terminal && !is_free => bars.suspend(write),
+        _ => write(),
+    }
+}
+
+/// Clears the bars away until [`reveal`]. Not from a thread that panics: nothing is drawn there.
+pub(super) fn hide() {
+    HIDDEN.store(true, Ordering::SeqCst);
+    if let Some(bars) = BARS.get() {
+        // A terminal that is gone has nothing to be cleared.
+        let _ = bars.clear();
+    }
+}
+
+pub(super) fn reveal() {
+    HIDDEN.store(false, Ordering::SeqCst);
+}
+
+/// The bar of one call.
+pub(super) struct Bar {
+    bar: ProgressBar,
+    words: Arc<Mutex<String>>,
+}
+
+impl Bar {
+    /// A bar below those that there are.
+    pub(super) fn new(title: &str, total: Option<u64>) -> Self {
+        let words: Arc<Mutex<String>> = Arc::default();
+        let shown = Arc::clone(&words);
+        let template = match total {
+            Some(_) => "{title} [{wide_bar}] {words}",
+            None => "{title} {spinner} {words}",
+        };
+        let title = title.to_owned();
+        let style = ProgressStyle::with_template(template)
+            .expect("a template that is always the same")
+            .progress_chars("#>-")
+            .tick_chars("-\\|/ ")
+            .with_key(
+                "title",
+                move |_: &ProgressState, to: &mut dyn fmt::Write| {
+                    let _ = to.write_str(&title);
+                },
+            )
+            .with_key(
+                "words",
+                move |_: &ProgressState, to: &mut dyn fmt::Write| {
+                    let _ = to.write_str(&shown.lock());
+                },
+            );
+        COUNT.fetch_add(1, Ordering::SeqCst);
+        let bar = bars().add(ProgressBar::hidden());
+        bar.set_style(style);
+        Self { bar, words }
+    }
+
+    /// Shows how far the call is.
+    pub(super) fn draw(&self, counts: &Counts, words: &str) {
+        let ended = counts.ended();
+        let whole = counts.whole();
+        *self.words.lock() = match whole {
+            Some(whole) => format!("{:3}% {words}", percent(ended, whole)),
+            None => words.to_owned(),
+        };
+        self.bar.update(|state| {
+            state.set_pos(ended);
+            if let Some(whole) = whole {
+                state.set_len(whole);
+            }
+        });
+    }
+
+    /// Takes the bar away, and leaves a line in its place.
+    pub(super) fn end(self, title: &str, counts: &Counts) {
+        self.bar.finish_and_clear();
+        bars().remove(&self.bar);
+        let line = format!("{title}: {}", text::end(counts));
+        super::eprintln(line);
+        COUNT.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Whole percents, 100 only when nothing is left.
+fn percent(part: u64, whole: u64) -> u128 {
+    if whole == 0 {
+        return 100;
+    }
+    u128::from(part) * 100 / u128::from(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn all_of_nothing_is_all() {
+        assert_eq!(percent(0, 0), 100);
+        assert_eq!(percent(u64::MAX, u64::MAX), 100);
+    }
+
+    #[test]
+    fn what_is_not_done_is_less_than_all() {
+        assert_eq!(percent(999, 1000), 99);
+        assert_eq!(percent(1, 1000), 0);
+    }
+}
