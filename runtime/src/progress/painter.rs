@@ -14,6 +14,7 @@ use super::meter::{Counts, Gauge};
 use super::mode::{Mode, mode};
 use super::screen::{self, Bar};
 use super::text;
+use crate::per_process::PerProcess;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::threads;
 
@@ -31,21 +32,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FIRST: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(30);
 
-static PAINTER: Painter = Painter {
-    state: Mutex::new(State {
-        shown: Vec::new(),
-        is_there: false,
-        withdrawals: 0,
-        is_hidden: false,
-    }),
-    changed: Condvar::new(),
-};
+static PAINTER: PerProcess<Painter> = PerProcess::new(Painter::default);
 
+#[derive(Default)]
 struct Painter {
     state: Mutex<State>,
     changed: Condvar,
 }
 
+#[derive(Default)]
 struct State {
     shown: Vec<Shown>,
     /// The thread runs, or is about to.

@@ -7,24 +7,34 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 
 use super::meter::Counts;
 use super::text;
+use crate::per_process::PerProcess;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-static BARS: OnceLock<MultiProgress> = OnceLock::new();
-/// How many there are.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// They have been cleared away, and are not drawn until they are to be seen again.
-static HIDDEN: AtomicBool = AtomicBool::new(false);
+static SCREEN: PerProcess<Screen> = PerProcess::new(Screen::default);
 
 /// All bars of the process.
+#[derive(Default)]
+struct Screen {
+    bars: OnceLock<MultiProgress>,
+    /// How many there are.
+    count: AtomicUsize,
+    /// They have been cleared away, and are not drawn until they are to be seen again.
+    hidden: AtomicBool,
+}
+
 fn bars() -> &'static MultiProgress {
-    BARS.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()))
+    let stderr = ProgressDrawTarget::stderr;
+    SCREEN
+        .bars
+        .get_or_init(|| MultiProgress::with_draw_target(stderr()))
 }
 
 /// Writes something, with the bars out of the way if it goes to a terminal.
 pub(super) fn above<R>(is_terminal: bool, write: impl FnOnce() -> R) -> R {
-    let is_free = COUNT.load(Ordering::SeqCst) == 0 || HIDDEN.load(Ordering::SeqCst);
-    match BARS.get() {
+    let screen = &*SCREEN;
+    let is_free = screen.count.load(Ordering::SeqCst) == 0 || screen.hidden.load(Ordering::SeqCst);
+    match screen.bars.get() {
         Some(bars) if is_terminal && !is_free => bars.suspend(write),
         _ => write(),
     }
@@ -32,15 +42,15 @@ pub(super) fn above<R>(is_terminal: bool, write: impl FnOnce() -> R) -> R {
 
 /// Clears the bars away until [`reveal`]. Not from a thread that panics: nothing is drawn there.
 pub(super) fn hide() {
-    HIDDEN.store(true, Ordering::SeqCst);
-    if let Some(bars) = BARS.get() {
+    SCREEN.hidden.store(true, Ordering::SeqCst);
+    if let Some(bars) = SCREEN.bars.get() {
         // A terminal that is gone has nothing to be cleared.
         let _ = bars.clear();
     }
 }
 
 pub(super) fn reveal() {
-    HIDDEN.store(false, Ordering::SeqCst);
+    SCREEN.hidden.store(false, Ordering::SeqCst);
 }
 
 /// The bar of one call.
@@ -75,7 +85,7 @@ impl Bar {
                     let _ = to.write_str(&shown.lock());
                 },
             );
-        COUNT.fetch_add(1, Ordering::SeqCst);
+        SCREEN.count.fetch_add(1, Ordering::SeqCst);
         let bar = bars().add(ProgressBar::hidden());
         bar.set_style(style);
         Self { bar, words }
@@ -103,7 +113,7 @@ impl Bar {
         bars().remove(&self.bar);
         let line = format!("{title}: {}", text::end(counts));
         super::eprintln(line);
-        COUNT.fetch_sub(1, Ordering::SeqCst);
+        SCREEN.count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
