@@ -41,6 +41,7 @@
 //! |---|---|---|
 //! | `process` | [`start_job!`], `on = process`, [`policy`] | yes |
 //! | `rayon` | `on = rayon` | yes |
+//! | `ctrl_c` | `ctrl_c()`: Ctrl-C ends a program in good order; Unix | |
 //! | `progress` | `progress = "Hashing"` and the module `progress` | |
 //! | `rate` | `rate = 50.per_second()` | |
 //! | `serde` | [`collections`] as data | |
@@ -56,6 +57,8 @@ pub mod collections;
 mod context;
 mod error;
 mod foreach;
+#[cfg(all(feature = "ctrl_c", unix))]
+mod interrupt;
 mod job;
 mod judge;
 #[cfg(feature = "process")]
@@ -88,6 +91,8 @@ pub use foreach::{
 pub use foreach::{PerTime, Rate};
 #[cfg(feature = "process")]
 pub use foreach::{ProcessPool, ProcessPoolBuilder};
+#[cfg(all(feature = "ctrl_c", unix))]
+pub use interrupt::{ctrl_c, interrupted};
 pub use job::{
     AnyJob, Job, JobContext, JobEntry, JobError, JobErrorKind, JobIter, JobLocation, JobQueue,
     JobState, JobTable, Level, Record, RemoveError, SuspendError, jobs, record, wait_all,

@@ -66,6 +66,9 @@ pub(crate) struct Call {
     pub(crate) to_workers: Signal,
     pub(crate) to_consumer: Signal,
     pub(crate) to_emitters: Signal,
+    /// See [`reader`](Self::reader).
+    #[cfg(all(feature = "ctrl_c", unix))]
+    reader: AtomicUsize,
 }
 
 impl Call {
@@ -128,9 +131,44 @@ impl Call {
             to_workers: Signal::default(),
             to_consumer: Signal::default(),
             to_emitters: Signal::default(),
+            #[cfg(all(feature = "ctrl_c", unix))]
+            reader: AtomicUsize::new(0),
         });
         call.stop.listen(&call);
+        #[cfg(all(feature = "ctrl_c", unix))]
+        super::roll::enlist(&call);
         call
+    }
+
+    /// Whether the call is part of no item and no job.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.context.stop.is_none()
+    }
+
+    /// Notes for which call the results are read that this one waits to hand out.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(crate) fn note_reader(&self) {
+        self.reader
+            .store(context::current_call(), Ordering::Relaxed);
+    }
+
+    /// The call that reads the results of this one, as its input; 0 for none.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(crate) fn reader(&self) -> usize {
+        self.reader.load(Ordering::Relaxed)
+    }
+
+    /// How many items run, give or take one that is just beginning or ending.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(crate) fn running(&self) -> usize {
+        let is_here = !self.runs_elsewhere;
+        let control = self.control.as_ref();
+        let supervisor = control.is_some_and(|it| it.needs_supervisor(is_here));
+        let feeder = self.pulling.load(Ordering::Acquire);
+        let crew = self.crew.load(Ordering::Acquire);
+        let idle = self.to_workers.sleepers();
+        crew.saturating_sub(idle + usize::from(supervisor) + usize::from(feeder))
     }
 
     pub(crate) fn throttle(&self) -> usize {

@@ -31,6 +31,8 @@ mod pace;
 mod reorder;
 mod report;
 mod results;
+#[cfg(all(feature = "ctrl_c", unix))]
+pub(crate) mod roll;
 mod signal;
 mod supply;
 mod worker;

@@ -407,6 +407,8 @@ impl<R> Live<R> {
             return Some(event);
         }
         self.tell();
+        #[cfg(all(feature = "ctrl_c", unix))]
+        self.call.note_reader();
         assert!(
             !self.call.is_mine(),
             "an item of {} waits for the results of its own call, which cannot end before it",

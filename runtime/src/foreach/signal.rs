@@ -41,6 +41,12 @@ impl Signal {
         self.asleep.load(Ordering::Relaxed) > 0
     }
 
+    /// How many sleep who have not been called yet. May be a moment out of date.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(crate) fn sleepers(&self) -> usize {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
     /// Wakes one sleeper, if there is one. What was changed before this call is seen by whoever
     /// goes to sleep after it.
     pub(crate) fn notify(&self) {

@@ -50,6 +50,9 @@ pub struct Core {
     stop: StopToken,
     queue: Option<JobQueue>,
     backend: Box<dyn Backend>,
+    /// It is part of no item and no other job.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    is_outermost: bool,
     /// How many outputs there are to receive, for those who do not know their type.
     unread: AtomicUsize,
     body: Mutex<Option<Body>>,
@@ -95,6 +98,8 @@ impl Core {
             stop: origin.stop,
             queue: origin.queue,
             backend: origin.backend,
+            #[cfg(all(feature = "ctrl_c", unix))]
+            is_outermost: crate::interrupt::flag::is_outermost(),
             unread: AtomicUsize::new(0),
             body: Mutex::new(body),
             progress: Mutex::new(Progress::default()),
@@ -122,6 +127,17 @@ impl Core {
     pub(super) fn location(&self) -> JobLocation {
         let progress = self.progress.lock();
         JobLocation::new(self.source, progress.thread, progress.process)
+    }
+
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(super) fn is_outermost(&self) -> bool {
+        self.is_outermost
+    }
+
+    /// Whether it is a parallel call that goes on as a job.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(super) fn is_call(&self) -> bool {
+        self.command == "foreach_parallel!"
     }
 
     /// What the table shows as the command: bodies are never turned into text, so their place has

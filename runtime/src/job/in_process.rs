@@ -388,6 +388,8 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     let stop = StopToken::child_of_current();
+    #[cfg(feature = "ctrl_c")]
+    crate::interrupt::flag::stop_if_late(&stop);
     let backend = OnProcess::new(options.patience(), &stop);
     let name = options.name.clone();
     let shared = Box::new(Arc::clone(&backend));

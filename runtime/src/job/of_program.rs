@@ -48,6 +48,8 @@ pub fn program_job(options: ProgramOptions) -> Job<String> {
         ..Patience::DEFAULT
     };
     let stop = StopToken::child_of_current();
+    #[cfg(feature = "ctrl_c")]
+    crate::interrupt::flag::stop_if_late(&stop);
     let backend = OnProcess::new(patience, &stop);
     let shared = Box::new(Arc::clone(&backend));
     let (job, feeder) = fed_on(shared, name, source, "start_job!", stop.clone());

@@ -19,6 +19,10 @@ use crate::threads::spawn;
 
 /// Puts a new job in its queue, and on a thread if it is its turn.
 pub(super) fn start(core: &Arc<Core>) {
+    #[cfg(all(feature = "ctrl_c", unix))]
+    if core.queue().is_some() {
+        crate::interrupt::flag::stop_if_late(core.stop_token());
+    }
     if let Some(first) = core.queue().and_then(|queue| queue.arrive(core)) {
         launch(first);
     }

@@ -52,6 +52,31 @@ pub fn jobs() -> JobTable {
     JobTable { entries }
 }
 
+/// Stops the jobs that wait in a queue and are part of no other job or item.
+#[cfg(all(feature = "ctrl_c", unix))]
+pub(crate) fn stop_queued() {
+    for JobEntry { core } in jobs() {
+        let is_queued = core.queue().is_some() && core.state() == JobState::NotStarted;
+        if is_queued && core.is_outermost() {
+            core.stop();
+        }
+    }
+}
+
+/// Tells all jobs to stop, and waits for none.
+#[cfg(all(feature = "ctrl_c", unix))]
+pub(crate) fn stop_all() {
+    jobs().iter().for_each(|it| it.core.stop_token().stop());
+}
+
+/// The names of the jobs that run, without the parallel calls that go on as jobs.
+#[cfg(all(feature = "ctrl_c", unix))]
+pub(crate) fn running() -> Vec<String> {
+    let is_running = |it: &JobEntry| it.state() == JobState::Running && !it.core.is_call();
+    let running = jobs().into_iter().filter(is_running);
+    running.map(|it| it.name().to_owned()).collect()
+}
+
 /// The jobs there were when it was made, each of them live. Made by [`jobs`].
 ///
 /// Prints as PowerShell's `Get-Job` prints its table.

@@ -30,6 +30,8 @@ use std::io::{self, IsTerminal as _, Write};
 
 pub(crate) use meter::Meter;
 pub(crate) use mode::{Mode, mode};
+#[cfg(all(feature = "ctrl_c", unix))]
+pub(crate) use painter::withdraw;
 
 /// Prints a line to stdout, above any bars: `println!` for bodies.
 ///

@@ -111,7 +111,7 @@ pub(super) fn take_away(gauge: &Arc<Gauge>) {
 }
 
 /// Has no bar on the terminal until the guard is dropped.
-fn withdraw() -> Withdrawal {
+pub(crate) fn withdraw() -> Withdrawal {
     let end = Instant::now() + PATIENCE;
     let mut state = PAINTER.state.lock();
     state.withdrawals += 1;
@@ -127,7 +127,7 @@ fn withdraw() -> Withdrawal {
 }
 
 /// See [`withdraw`].
-struct Withdrawal(());
+pub(crate) struct Withdrawal(());
 
 impl Drop for Withdrawal {
     fn drop(&mut self) {

@@ -8,6 +8,8 @@
 mod capture;
 mod exit;
 mod handle;
+#[cfg(feature = "ctrl_c")]
+mod roll;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -15,4 +17,6 @@ mod tests;
 pub(crate) use capture::{LONGEST, Lines, NoLines, Stream};
 pub use exit::{Crash, Exit};
 pub(crate) use handle::{Born, Child, Handle, Patience};
+#[cfg(feature = "ctrl_c")]
+pub(crate) use roll::kill_all;
 pub(crate) use supervisor::{Spec, Supervisor, supervisor, supervisor_for};

@@ -143,6 +143,8 @@ impl Supervisor {
     pub(crate) fn adopt(self: &Arc<Self>, born: Born, channel: Channel) -> io::Result<Child> {
         let lines = Arc::new(NoLines);
         let child = Arc::new(Shared::new(born, Some(channel), lines, Arc::clone(self)));
+        #[cfg(feature = "ctrl_c")]
+        super::roll::enlist(&child);
         match self.order(Order::Adopt(Arc::clone(&child)), None) {
             Ok(()) => Ok(Child::new(child)),
             Err(_) => Err(io::Error::other(
@@ -325,6 +327,8 @@ impl Thread {
         } = spec;
         let supervisor = Arc::clone(&self.supervisor);
         let child = Arc::new(Shared::new(start()?, channel, lines, supervisor));
+        #[cfg(feature = "ctrl_c")]
+        super::roll::enlist(&child);
         self.take_in(Arc::clone(&child));
         Ok(Child::new(child))
     }

@@ -1,0 +1,95 @@
+//! The calls of this process that are alive, for an interrupt to find them.
+
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::call::Call;
+use crate::interrupt::flag;
+use crate::per_process::PerProcess;
+use crate::sync::Mutex;
+
+/// How often it is looked whether a later stage is to be closed.
+const LOOK: Duration = Duration::from_millis(50);
+
+static ROLL: PerProcess<Mutex<Roll>> = PerProcess::new(Mutex::default);
+
+#[derive(Default)]
+struct Roll {
+    calls: Vec<Weak<Call>>,
+    /// When there are so many, those that are gone are taken out.
+    full: usize,
+}
+
+/// Takes a call in. One that comes after an interrupt starts no items.
+pub(super) fn enlist(call: &Arc<Call>) {
+    let mut roll = ROLL.lock();
+    if roll.calls.len() >= roll.full {
+        roll.calls.retain(|it| it.strong_count() > 0);
+        roll.full = (2 * roll.calls.len()).max(16);
+    }
+    roll.calls.push(Arc::downgrade(call));
+    drop(roll);
+    // Before this look it is on the roll: an interrupt that it does not see has seen it.
+    if flag::is_set() && call.is_outermost() {
+        call.close();
+    }
+}
+
+/// Those that are part of no item and no job, which are part of these.
+fn outermost() -> Vec<Arc<Call>> {
+    let calls: Vec<_> = ROLL.lock().calls.iter().filter_map(Weak::upgrade).collect();
+    calls.into_iter().filter(|it| it.is_outermost()).collect()
+}
+
+/// Has none of them take anything more from outside. What runs comes to its end, and goes through the later
+/// stages of its pipeline: these read other calls, and a stage that was closed would stop the one it
+/// reads. They are closed when they read no other call any more and have more input still. Returns
+/// when there is nothing left to close.
+pub(crate) fn close_all(mut at_first: impl FnMut()) {
+    let mut later: Vec<Weak<Call>> = Vec::new();
+    for call in outermost() {
+        match reads_another(&call) {
+            true => later.push(Arc::downgrade(&call)),
+            false => call.close(),
+        }
+    }
+    at_first();
+    let mut idle: Vec<usize> = Vec::new();
+    while !later.is_empty() {
+        thread::sleep(LOOK);
+        let mut idle_now = Vec::new();
+        later.retain(|call| {
+            let Some(call) = call.upgrade().filter(|it| !it.input_ended()) else {
+                return false;
+            };
+            if reads_another(&call) {
+                return true;
+            }
+            // Twice in a row: between two calls that it reads there is a moment without one.
+            let is_done = idle.contains(&call.id());
+            match is_done {
+                true => call.close(),
+                false => idle_now.push(call.id()),
+            }
+            !is_done
+        });
+        idle = idle_now;
+    }
+}
+
+/// Whether the results of another call are the input of this one.
+fn reads_another(call: &Call) -> bool {
+    outermost().iter().any(|it| it.reader() == call.id())
+}
+
+/// Stops all of them.
+pub(crate) fn stop_all() {
+    outermost().iter().for_each(|it| it.stop.stop());
+}
+
+/// The calls, in words, and how many items of each run, give or take one that is just beginning or ending.
+pub(crate) fn running() -> Vec<(String, usize)> {
+    let running = |it: &Arc<Call>| (it.site.to_string(), it.running());
+    outermost().iter().map(running).collect()
+}
