@@ -374,7 +374,7 @@ impl Call {
         } else if let Some(control) = &self.control
             && self.has_only_watchers()
         {
-            control.dismiss_supervisor();
+            control.call_supervisor();
         }
     }
 

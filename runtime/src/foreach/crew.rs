@@ -225,13 +225,12 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     fn serve_as_supervisor(self: Arc<Self>) {
         let lane = Lane::new(Arc::clone(&self.call), Arc::clone(&self.outlet));
         let exit = Exit::new(lane, Arc::clone(&self.pool));
-        while let Some(next) = self.look_at_the_time(&exit) {
-            let goes_on =
-                self.call.control.as_ref().is_some_and(|control| {
-                    !self.call.has_only_watchers() && control.watch_until(next)
-                });
-            if !goes_on {
-                break;
+        // Asked anew each time: who has been given up leaves while another is launched for the item.
+        while let (Some(next), false) =
+            (self.look_at_the_time(&exit), self.call.has_only_watchers())
+        {
+            if let Some(control) = &self.call.control {
+                control.watch_until(next);
             }
         }
         drop(exit);

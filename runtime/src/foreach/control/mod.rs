@@ -122,8 +122,8 @@ struct Deadline {
 /// Where the thread sleeps that watches over time.
 #[derive(Debug, Default)]
 struct Supervisor {
-    /// Set when there is nothing left to watch.
-    dismissed: Mutex<bool>,
+    /// Set when there may be nothing left to watch.
+    called: Mutex<bool>,
     woken: Condvar,
 }
 
@@ -330,28 +330,26 @@ impl Control {
         at.is_some_and(|at| at.elapsed() > GRACE)
     }
 
-    /// Lets the supervisor go.
-    pub(crate) fn dismiss_supervisor(&self) {
-        *self.supervisor.dismissed.lock() = true;
+    /// Has the supervisor look whether there is anything left to watch.
+    pub(crate) fn call_supervisor(&self) {
+        *self.supervisor.called.lock() = true;
         self.supervisor.woken.notify_all();
     }
 
-    /// Sleeps until `at`; false when there is nothing left to watch.
-    pub(crate) fn watch_until(&self, at: Option<Instant>) -> bool {
-        let mut dismissed = self.supervisor.dismissed.lock();
-        loop {
-            if *dismissed {
-                return false;
-            }
+    /// Sleeps until `at`, or until it is called.
+    pub(crate) fn watch_until(&self, at: Option<Instant>) {
+        let mut called = self.supervisor.called.lock();
+        while !*called {
             let left = match at {
                 Some(at) => at.saturating_duration_since(Instant::now()),
                 None => Duration::from_secs(3600),
             };
             if left.is_zero() {
-                return true;
+                return;
             }
-            dismissed = self.supervisor.woken.wait_timeout(dismissed, left).0;
+            called = self.supervisor.woken.wait_timeout(called, left).0;
         }
+        *called = false;
     }
 }
 
