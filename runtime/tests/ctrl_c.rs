@@ -65,6 +65,7 @@ fn programs() {
         "jobs" => queued_jobs(),
         "endless" => endless(),
         "without" => without(),
+        "ignoring" => ignoring(),
         #[cfg(feature = "progress")]
         "bar" => bar(),
         other => panic!("there is no {other}"),
@@ -176,6 +177,13 @@ fn endless() {
     });
     items.wait();
     threads.wait();
+}
+
+fn ignoring() {
+    ctrl_c().unwrap();
+    let done = foreach_parallel!(0..4, throttle = 2, |n| work(n)).count();
+    println!("done {done}; interrupted: {}", interrupted());
+    exit(0);
 }
 
 fn without() {
@@ -301,6 +309,28 @@ fn twice_kills_everything() {
         }
         // What is killed may take a moment to be gone where init has to reap it.
         until(|| census("endless").is_empty());
+    });
+}
+
+/// A script that puts a program in the background has it ignore SIGINT.
+#[test]
+fn where_it_is_ignored_it_stays_so() {
+    within(60, || {
+        let mut command = Command::new("sh");
+        let exe = std::env::current_exe().unwrap();
+        command
+            .args(["-c", "trap '' INT; exec \"$0\" \"$@\""])
+            .arg(exe)
+            .args(["--exact", "programs", "--nocapture", "--quiet"])
+            .env(PROGRAM, mark("ignoring"));
+        let mut program = OnTerminal::start(&command);
+        until(|| count(&program, "begin ") >= 2);
+        program.terminal.interrupt();
+        let (status, terminal) = program.end();
+        let raw = terminal.raw();
+        assert!(status.success(), "{raw}");
+        assert_eq!(all_of(&raw, "end "), 4, "{raw}");
+        assert!(raw.contains("done 4; interrupted: false"), "{raw}");
     });
 }
 

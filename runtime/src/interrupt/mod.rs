@@ -19,8 +19,9 @@ use crate::threads;
 /// What shells take a program to have ended with that SIGINT has ended.
 const EXIT_CODE: i32 = 130;
 
-/// How long threads that have nothing to run have to leave, before it is told how many still run.
-const TO_SETTLE: Duration = Duration::from_millis(50);
+/// How long threads that have nothing to run have to leave, before it is told how many still run: until two
+/// looks in a row have seen the same, but not for longer than the second of these.
+const TO_SETTLE: (Duration, u32) = (Duration::from_millis(50), 6);
 
 /// How long something may take that could hang, when the program is to be ended.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -128,12 +129,25 @@ fn listen(mut signals: Signals) {
 fn come_to_an_end() {
     roll::close_all(|| {
         job::stop_queued();
-        thread::sleep(TO_SETTLE);
-        print(summary());
+        print(settled());
     });
 }
 
-/// What runs still.
+/// What runs still, when those have left who have nothing to run.
+fn settled() -> String {
+    let (pause, most) = TO_SETTLE;
+    let mut before = summary();
+    for _ in 0..most {
+        thread::sleep(pause);
+        let now = summary();
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    before
+}
+
 fn summary() -> String {
     let calls: Vec<_> = roll::running().into_iter().filter(|it| it.1 > 0).collect();
     let items: usize = calls.iter().map(|it| it.1).sum();
