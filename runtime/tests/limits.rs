@@ -159,7 +159,7 @@ fn a_deadline_reports_what_ran_what_waited_and_that_there_was_more() {
             0..,
             throttle = 2,
             buffer = 2,
-            deadline = 400 * MS,
+            deadline = 1_000 * MS,
             |n: u64| {
                 while n > 3 && !runspace::stopping() {
                     std::thread::sleep(MS);
