@@ -119,6 +119,8 @@ pub(crate) struct Trial {
     pub(crate) retry: Option<Ident>,
     /// The value of `retry_if`.
     pub(crate) retry_if: Option<TokenStream>,
+    /// The word `journal`: items and values are kept.
+    pub(crate) journal: Option<Ident>,
     /// Whether what the body answers is asked if it is a failure.
     pub(crate) judged: bool,
 }

@@ -104,6 +104,9 @@ pub enum Cause {
     InitPanicked(PanicPayload),
     /// A captured value, an `init(..)` value or the input panicked while it was dropped, after the items.
     DropPanicked(PanicPayload),
+    /// The call's `journal` cannot be used, or has not got all that it should.
+    #[cfg(feature = "journal")]
+    Journal(crate::foreach::JournalError),
     /// The system gave no thread to run on.
     NoThread(io::Error),
     /// The worker process has not brought the item to its end: it crashed, was killed, could not be
@@ -236,6 +239,8 @@ impl ItemError {
             | Cause::TimedOut(_)
             | Cause::DeadlinePassed { .. }
             | Cause::NoThread(_) => panic!("{text}"),
+            #[cfg(feature = "journal")]
+            Cause::Journal(_) => panic!("{text}"),
             #[cfg(feature = "process")]
             Cause::Process(_) => panic!("{text}"),
         }
@@ -268,7 +273,28 @@ struct What<'a>(&'a ItemError);
 impl fmt::Display for What<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { index, cause, .. } = &*self.0.inner;
-        match cause {
+        cause.tell(*index, f)
+    }
+}
+
+impl Cause {
+    /// What has happened to an item, without saying to which.
+    #[cfg(feature = "journal")]
+    pub(crate) fn item_text(&self) -> String {
+        struct OfItem<'a>(&'a Cause);
+
+        impl fmt::Display for OfItem<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.tell(Some(0), f)
+            }
+        }
+
+        OfItem(self).to_string()
+    }
+
+    /// What has happened to the item, or to the call, from the verb on.
+    fn tell(&self, index: Option<u64>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Cause::Panicked(payload) => write!(f, "panicked: {}", payload.message()),
             Cause::Stopped => write!(f, "was stopped before it finished"),
             Cause::TimedOut(limit) => write!(f, "was given up after its timeout of {limit:?}"),
@@ -297,6 +323,8 @@ impl fmt::Display for What<'_> {
                     payload.message()
                 )
             }
+            #[cfg(feature = "journal")]
+            Cause::Journal(error) => write!(f, "{error}"),
             #[cfg(feature = "process")]
             Cause::Process(error) => write!(f, "failed: {error}"),
             Cause::NoThread(error) => {
@@ -313,6 +341,8 @@ impl Error for ItemError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.inner.cause {
             Cause::NoThread(error) => Some(error),
+            #[cfg(feature = "journal")]
+            Cause::Journal(error) => Some(error),
             _ => None,
         }
     }

@@ -83,6 +83,8 @@ mod threads;
 mod values;
 
 pub use error::{Cause, ItemError, PanicPayload};
+#[cfg(feature = "journal")]
+pub use foreach::{CallJournal, Journal, JournalError, JournalErrorKind};
 pub use foreach::{
     CallThrottle, DEFAULT_THROTTLE, Group, Halt, ItemContext, Outcomes, Report, Results, Retry,
     Throttle, Timeout, attempt,
@@ -205,7 +207,9 @@ pub mod __private {
         Copied, IntoRetry, IntoThrottle, IntoTimeout, Options, Place, Worker, foreach,
         foreach_borrowed, foreach_within, on_sequential,
     };
-    pub use crate::foreach::{IntoProgress, IntoRate, PerTime};
+    pub use crate::foreach::{IntoJournal, IntoProgress, IntoRate, PerTime};
+    #[cfg(feature = "journal")]
+    pub use crate::foreach::{JournalItem, JournalValue};
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
     #[cfg(feature = "process")]
     pub use crate::job::{

@@ -44,6 +44,8 @@
 /// | `retry_if` | with `retry`: which results are worth another try, a closure from `&result` to `bool` | every `Err` |
 /// | `halt` | when the call has had enough, a [`Halt`](crate::Halt) | after the last item |
 /// | `progress` | shows how far the call is under this title, a `&str` or a `String`; `true` is the call's `name`; needs the feature `progress`, see below | `false`: nothing is shown |
+/// | `journal` | the file in which each item is written down with its value, a path or a `Journal`; needs the feature `journal` | none |
+/// | `resume` | with `journal`: whether items that are finished have their value from there, a `bool` | `false`: the file has to be new, or empty |
 /// | `within` | the [`Scope`](crate::Scope) that the items may borrow from | none, see below |
 /// | `on` | where items run, see below | `thread` |
 ///
@@ -224,6 +226,56 @@
 ///     foreach_parallel!(["a", "bc"], ordered = true, progress = "Measuring", |text| text.len()).collect();
 /// assert_eq!(sizes, [1, 2]);
 /// ```
+///
+/// # A journal, and going on after a crash
+///
+/// With `journal = "run.jsonl"` each try of an item is a line of JSON in that file, written before its
+/// value is handed out. A run that is killed has lost no finished item: the same call with `resume =
+/// true` yields the stored values and runs the rest. Without `resume` a file that has something
+/// in it is refused, and nothing starts.
+///
+#[cfg_attr(feature = "journal", doc = "```")]
+#[cfg_attr(not(feature = "journal"), doc = "```ignore")]
+/// use runspace::foreach_parallel;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("run.jsonl");
+/// for run in 0..2 {
+///     let results =
+///         foreach_parallel!(["a", "bc"], journal = &path, resume = true, |word| word.len());
+///     let journal = results.journal();
+///     assert_eq!(results.sum::<usize>(), 3);
+///     assert_eq!(journal.resumed(), [0, 2][run]);
+/// }
+/// ```
+///
+/// * Items are known by their content, not by their place: the hash is of what serde is told of the item, so
+///   the input may change between runs. Items that are new run; finished ones that the input has lost are
+///   counted in `Results::journal().missing()` and in the last line of the run. Of equal items as many
+///   are passed over as were finished. A `HashSet` has no order to be known by; a `HashMap` is put in order.
+/// * An item is finished if it has a value that is no `Err`. Everything else is run again.
+/// * The journal does not know the body and its captures. When they change, name another file; a call
+///   with another `name` than that of the journal is refused.
+/// * Items are `Serialize`, values `Serialize` and `DeserializeOwned`. A value that is another one after it has been
+///   written as JSON and read back is not stored, and the call says so in an error after its results.
+/// * The file is locked for the run. Lines outlive the end of the program, and with
+///   `Journal::new(path).sync(true)` a loss of power. A last line that was torn is cut off; any other line
+///   that is none is an error with its number. If the disk is full, results go on arriving, and the
+///   error comes after them.
+///
+/// A line has these fields:
+///
+/// | field | of an item |
+/// |---|---|
+/// | `event` | `item`; a run begins with a line `run` and ends with `end`, which have fields of their own |
+/// | `run` | the run, 16 digits |
+/// | `item`, `index`, `attempt` | the hash of the item, its place in the input from 0, the try from 1 |
+/// | `start`, `wall`, `cpu` | seconds since 1970; how many the try took; how many of a processor (threads on Linux) |
+/// | `peak_memory` | of a worker process: the most bytes that it has had so far (Linux) |
+/// | `worker` | `thread` or `process` and its number |
+/// | `outcome`, `again` | `done`, `failed`, `panicked`, `crashed`, `timed out`, `stopped` or `deadline passed`; whether another try follows |
+/// | `signal`, `error` | what ended the process, and what happened |
+/// | `value` | what the body answered |
 ///
 /// # Errors
 ///

@@ -414,6 +414,37 @@ macro_rules! conformance {
                 });
             }
 
+            #[cfg(feature = "journal")]
+            #[test]
+            fn what_a_journal_has_is_not_run_again() {
+                within(60, || {
+                    let folder = tempfile::tempdir().unwrap();
+                    let path = folder.path().join("run.jsonl");
+                    // Half of the items fail at first, and later there are more of them.
+                    for (most, good, resumed) in [(40_u64, false, 0), (60, true, 20), (60, true, 60)] {
+                        let results = foreach_parallel!(
+                            0..most,
+                            on = $($on)*,
+                            throttle = 3,
+                            ordered = true,
+                            journal = &path,
+                            resume = true,
+                            using(good),
+                            |n| {
+                                assert!(good || n % 2 == 0, "no {n}");
+                                (n, "text".to_owned(), Some(0.1 * n as f64))
+                            }
+                        );
+                        let journal = results.journal();
+                        let values = results.outcomes().flatten();
+                        let expected = (0..most).filter(|n| good || n % 2 == 0);
+                        assert!(values.eq(expected.map(|n| (n, "text".to_owned(), Some(0.1 * n as f64)))));
+                        assert_eq!(journal.resumed(), resumed);
+                        assert!(journal.missing().is_empty());
+                    }
+                });
+            }
+
             #[test]
             fn enough_failures_end_the_call() {
                 within(60, || {

@@ -1,4 +1,4 @@
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
 use syn::LitInt;
 
@@ -97,11 +97,12 @@ fn taken(settings: &mut Vec<Setting>, name: &str) -> Option<Setting> {
 fn trial(settings: &mut Vec<Setting>, parameters: usize, errors: &mut Errors) -> Trial {
     let named = |name: &str| settings.iter().find(|setting| setting.name == name);
     let retry = named("retry").map(|setting| setting.name.clone());
-    let asks = retry.is_some()
-        || ["halt", "progress"]
-            .into_iter()
-            .any(|it| named(it).is_some());
-    let judged = parameters == 1 && asks;
+    let journal = named("journal").map(|setting| setting.name.clone());
+    let asked = ["retry", "halt", "progress", "journal"]
+        .into_iter()
+        .any(|it| named(it).is_some());
+    let judged = parameters == 1 && asked;
+    journal_fits(&journal, named("resume"), parameters, errors);
     let retry_if = taken(settings, "retry_if").filter(|retry_if| {
         let problem = match (&retry, parameters) {
             (None, _) => "`retry_if` says which results are worth another try, and there is none; add `retry = 3`",
@@ -114,6 +115,7 @@ fn trial(settings: &mut Vec<Setting>, parameters: usize, errors: &mut Errors) ->
     Trial {
         retry,
         retry_if: retry_if.map(|setting| setting.value),
+        journal: journal.filter(|_| parameters == 1),
         judged,
     }
 }
@@ -155,6 +157,26 @@ impl Elsewhere {
             Self::Process => "nothing can be lent to another process",
             Self::Plan => "a plan may choose another process",
         }
+    }
+}
+
+/// A journal keeps one value for each item.
+fn journal_fits(
+    journal: &Option<Ident>,
+    resume: Option<&Setting>,
+    parameters: usize,
+    errors: &mut Errors,
+) {
+    match (journal, resume) {
+        (Some(journal), _) if parameters == 2 => errors.push(
+            journal.span(),
+            "a journal keeps one value for each item, and this body emits any number; answer them as one: `|item| { .. vec }`",
+        ),
+        (None, Some(resume)) => errors.push(
+            resume.name.span(),
+            "`resume` goes on with what a journal has, and there is none; add `journal = \"run.jsonl\"`",
+        ),
+        _ => {}
     }
 }
 

@@ -166,6 +166,15 @@ fn worker(call: &Work) -> TokenStream {
         let copying = Ident::new("copying", retry.span());
         quote!(#worker.#copying();)
     });
+    // Before the states are made: they may not be needed.
+    let journalling = call.trial.journal.as_ref().map(|journal| {
+        let journalling = Ident::new("journalling", journal.span());
+        quote! {
+            if !#worker.#journalling() {
+                return;
+            }
+        }
+    });
     let judge = call.trial.judged.then(|| judge(call));
     let bar = |at: &Punct| {
         let mut bar = Punct::new('|', Spacing::Alone);
@@ -183,6 +192,7 @@ fn worker(call: &Work) -> TokenStream {
         Delimiter::Brace,
         quote! {
             #(#repairs)*
+            #journalling
             #(#inits)*
             #copying
             #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]

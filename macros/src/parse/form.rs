@@ -29,7 +29,7 @@ impl Form {
         match self {
             Form::Foreach | Form::Stage => &[
                 "throttle", "ordered", "buffer", "name", "within", "on", "timeout", "deadline",
-                "rate", "retry", "retry_if", "halt", "progress",
+                "rate", "retry", "retry_if", "halt", "journal", "resume", "progress",
             ],
             Form::ThreadJob => &["name", "queue"],
             Form::ProcessJob => &[

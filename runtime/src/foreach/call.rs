@@ -102,6 +102,8 @@ impl Call {
             };
             control.call_observers(&options.control, &subject);
         }
+        #[cfg(feature = "journal")]
+        let unopened = open_journal(options, &site, &mut control).err();
         let call = Arc::new(Self {
             site,
             throttle: AtomicUsize::new(throttle),
@@ -137,6 +139,11 @@ impl Call {
         call.stop.listen(&call);
         #[cfg(all(feature = "ctrl_c", unix))]
         super::roll::enlist(&call);
+        #[cfg(feature = "journal")]
+        if let Some(error) = unopened {
+            call.fail(None, Cause::Journal(error));
+            call.stop.stop();
+        }
         call
     }
 
@@ -454,6 +461,21 @@ impl Call {
     pub(crate) fn take_failures(&self) -> Vec<ItemError> {
         std::mem::take(&mut *self.failures.lock())
     }
+}
+
+/// Before anything of the call starts.
+#[cfg(feature = "journal")]
+fn open_journal(
+    options: &Options,
+    site: &CallSite,
+    control: &mut Option<Box<Control>>,
+) -> Result<(), super::journal::JournalError> {
+    if let (Some(journal), Some(control)) = (&options.journal, control) {
+        let (resume, elsewhere) = (options.resume, options.runs_elsewhere);
+        let ledger = super::journal::Ledger::open(journal, resume, elsewhere, site)?;
+        control.set_ledger(ledger);
+    }
+    Ok(())
 }
 
 fn holds(context: &Context, gate: &Gate) -> bool {

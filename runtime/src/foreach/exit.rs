@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::control::{Control, End, Retry, Run, Slot, Try};
+#[cfg(feature = "journal")]
+use super::journal::{JournalItem, JournalValue, Keeper, Known};
 use super::lane::{Event, Lane};
-#[cfg(feature = "process")]
-use super::supply::Numbered;
-use super::supply::Pool;
+use super::supply::{Numbered, Pool};
 use crate::context::{self, Context, Entered, Places};
+#[cfg(feature = "journal")]
+use crate::error::drop_caught;
 use crate::error::{Cause, ItemError, drop_quietly};
 use crate::judge::Judgement;
 
@@ -26,6 +28,9 @@ pub(crate) struct Exit<T, R> {
     slot: Option<Seat<T>>,
     /// Makes the copy that another try needs.
     copy: Option<fn(&T) -> T>,
+    /// Where items and values are kept.
+    #[cfg(feature = "journal")]
+    keeper: Option<Keeper<T, R>>,
 }
 
 impl<T, R> Exit<T, R> {
@@ -41,6 +46,8 @@ impl<T, R> Exit<T, R> {
             pool,
             slot,
             copy: None,
+            #[cfg(feature = "journal")]
+            keeper: None,
         }
     }
 
@@ -51,6 +58,58 @@ impl<T, R> Exit<T, R> {
     /// From here on items are copied before they run.
     pub(crate) fn set_copy(&mut self, copy: fn(&T) -> T) {
         self.copy = Some(copy);
+    }
+
+    /// From here on items that are finished, by the journal, are answered from there.
+    #[cfg(feature = "journal")]
+    pub(crate) fn set_keeper(&mut self)
+    where
+        T: JournalItem,
+        R: JournalValue,
+    {
+        let ledger = self.control().and_then(|it| it.ledger()).cloned();
+        self.keeper = ledger.map(Keeper::new);
+    }
+
+    /// Ends an item whose end is known already. Gives one back that has to run.
+    #[cfg(feature = "journal")]
+    pub(crate) fn recall(&self, item: Numbered<T>) -> Option<Numbered<T>> {
+        let Some(keeper) = &self.keeper else {
+            return Some(item);
+        };
+        let (index, value) = item;
+        let known = keeper.look_up(index, &value);
+        if let Known::No = known {
+            return Some((index, value));
+        }
+        if let Err(payload) = drop_caught(value) {
+            self.call().note_drop(Err(payload));
+        }
+        let item = Try { index, attempt: 1 };
+        match known {
+            Known::Value(value) => self.end(item, End::Good, Event::Value(index, value), None),
+            Known::Failed(error) => self.end_failed(item, Cause::Journal(error), None),
+            Known::No => {}
+        }
+        self.lane.flush();
+        None
+    }
+
+    #[cfg(not(feature = "journal"))]
+    #[expect(
+        clippy::unused_self,
+        reason = "the feature `journal` has one that does"
+    )]
+    pub(crate) fn recall(&self, item: Numbered<T>) -> Option<Numbered<T>> {
+        Some(item)
+    }
+
+    /// Says why the try has failed that another one follows.
+    #[cfg(feature = "journal")]
+    pub(crate) fn note_cause(&self, index: u64, cause: &Cause) {
+        if let Some(ledger) = self.control().and_then(|it| it.ledger()) {
+            ledger.note_cause(index, cause);
+        }
     }
 
     pub(crate) fn has_limits(&self) -> bool {
@@ -175,6 +234,8 @@ impl<T, R> Exit<T, R> {
     /// Ends an item that has failed, or keeps it for another try.
     pub(crate) fn fail(&self, run: Run<T>, cause: Cause) {
         let may_pass = matches!(cause, Cause::Panicked(_) | Cause::TimedOut(_));
+        #[cfg(feature = "journal")]
+        self.note_cause(run.index, &cause);
         let run = match may_pass {
             true => self.try_again(run),
             false => Some(run),
@@ -252,6 +313,14 @@ impl<T, R> Exit<T, R> {
     /// An item has ended for good, with or without a value: tells the consumer, and does what that
     /// means for the call.
     pub(crate) fn settle(&self, item: Try, end: End<'_>, event: Event<R>, time: Option<Duration>) {
+        #[cfg(feature = "journal")]
+        if let (Some(keeper), Event::Value(index, value)) = (&self.keeper, &event) {
+            keeper.keep(*index, value, matches!(end, End::Good));
+        }
+        self.end(item, end, event, time);
+    }
+
+    fn end(&self, item: Try, end: End<'_>, event: Event<R>, time: Option<Duration>) {
         let Some(control) = self.control() else {
             return self.lane.put(event);
         };

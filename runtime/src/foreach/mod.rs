@@ -10,7 +10,7 @@
 //!
 //! A call with one item for a process is run by the thread that reads its result, see `attendant`.
 //!
-//! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `options`; `call` (the
+//! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `journal`, `options`; `call` (the
 //! shared state); `lane` and `supply` (the queues); `exit` (how items end); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
 
 #[cfg(feature = "process")]
@@ -23,7 +23,11 @@ pub(crate) mod executor;
 mod exit;
 mod feeder;
 mod item;
+#[cfg(feature = "journal")]
+mod journal;
 mod lane;
+#[cfg(not(feature = "journal"))]
+mod no_journal;
 #[cfg(feature = "process")]
 mod on_process;
 mod options;
@@ -47,6 +51,12 @@ pub use control::Rate;
 pub use control::{Halt, IntoRetry, IntoThrottle, IntoTimeout, Retry, Throttle, Timeout};
 pub use control::{IntoProgress, IntoRate, PerTime};
 pub use item::{ItemContext, attempt};
+#[cfg(feature = "journal")]
+pub use journal::{
+    CallJournal, IntoJournal, Journal, JournalError, JournalErrorKind, JournalItem, JournalValue,
+};
+#[cfg(not(feature = "journal"))]
+pub use no_journal::IntoJournal;
 #[cfg(feature = "process")]
 pub use on_process::{ProcessPool, ProcessPoolBuilder, foreach_process};
 #[cfg(feature = "process")]

@@ -316,6 +316,11 @@ impl<T, R> ProcessWorker<'_, T, R> {
     /// Nothing: an item that may be tried again has stayed with the process that sent it.
     pub fn copying(&mut self) {}
 
+    /// True: the journal is with the process that sends the items.
+    pub fn journalling(&mut self) -> bool {
+        true
+    }
+
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
         self.items.run_emitting(&mut body);
@@ -390,8 +395,12 @@ impl Lines for PassedOn {
 fn converse<T, R>(worker: &mut Worker<T, R>, pool: &Pool, run: &Arc<Run>)
 where
     T: Serialize,
-    R: DeserializeOwned,
+    R: Serialize + DeserializeOwned,
 {
+    #[cfg(feature = "journal")]
+    if !worker.journalling() {
+        return;
+    }
     let stop = worker.call().stop.clone();
     let Some(mut session) = Session::open(pool, Arc::clone(run), Arc::new(PassedOn), &stop) else {
         return;
@@ -457,10 +466,16 @@ where
         let limit = call.control.as_ref().and_then(|it| it.time_limit());
         let start = Instant::now();
         let mut last = start;
+        #[cfg(feature = "journal")]
+        let process = session.process();
         let end = session.batch(items, count, limit, &mut |outcome| {
             let now = Instant::now();
             if let Some(index) = outcome.ends() {
                 call.slowest.note(index, now - last);
+                #[cfg(feature = "journal")]
+                if let Some(ledger) = call.control.as_ref().and_then(|it| it.ledger()) {
+                    ledger.note_process(index, process());
+                }
             }
             tell(exit, outcome, now - last);
             last = now;
@@ -511,9 +526,14 @@ fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
         }
         Outcome::Failed(item, failure) => {
             let pause = may_pass(&failure).then(|| exit.pause_after(item.attempt));
+            let cause = cause(exit, failure);
             match pause.flatten() {
-                Some(pause) => exit.keep_for_later(name(&item), item.value, pause, Some(time)),
-                None => exit.end_failed(name(&item), cause(exit, failure), Some(time)),
+                Some(pause) => {
+                    #[cfg(feature = "journal")]
+                    exit.note_cause(item.index, &cause);
+                    exit.keep_for_later(name(&item), item.value, pause, Some(time));
+                }
+                None => exit.end_failed(name(&item), cause, Some(time)),
             }
         }
         // A call has no records: those of the job that it is part of, as on threads.

@@ -7,6 +7,10 @@ use super::control::{
     Halt, IntoProgress, IntoRate, IntoRetry, IntoThrottle, IntoTimeout, Kind, Settings,
 };
 use super::executor::{Elastic, Sequential, Target};
+#[cfg(feature = "journal")]
+use super::journal::{IntoJournal, Journal};
+#[cfg(not(feature = "journal"))]
+use super::no_journal::IntoJournal;
 
 /// How many items run at once when a call does not say: 5, as in PowerShell.
 pub const DEFAULT_THROTTLE: usize = 5;
@@ -22,6 +26,10 @@ pub struct Options {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) control: Settings,
     pub(crate) runs_elsewhere: bool,
+    #[cfg(feature = "journal")]
+    pub(crate) journal: Option<Journal>,
+    #[cfg(feature = "journal")]
+    pub(crate) resume: bool,
     #[cfg(feature = "process")]
     pub(crate) emits: bool,
     #[cfg(feature = "process")]
@@ -41,6 +49,10 @@ impl Options {
             name: None,
             control: Settings::default(),
             runs_elsewhere: false,
+            #[cfg(feature = "journal")]
+            journal: None,
+            #[cfg(feature = "journal")]
+            resume: false,
             #[cfg(feature = "process")]
             emits: false,
             #[cfg(feature = "process")]
@@ -175,6 +187,33 @@ impl Options {
         {
             self.has_state = true;
         }
+        self
+    }
+
+    /// The file in which items and their values are kept.
+    #[cfg(feature = "journal")]
+    pub fn journal(mut self, journal: impl IntoJournal) -> Self {
+        self.journal = Some(journal.into_journal());
+        self.control.has_journal = true;
+        self
+    }
+
+    /// Cannot be called.
+    #[cfg(not(feature = "journal"))]
+    pub fn journal(self, _: impl IntoJournal) -> Self {
+        self
+    }
+
+    /// Whether items that are finished, by the journal, have their value from there.
+    #[cfg(feature = "journal")]
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Of no use without a journal.
+    #[cfg(not(feature = "journal"))]
+    pub fn resume(self, _: bool) -> Self {
         self
     }
 

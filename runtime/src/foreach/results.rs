@@ -44,6 +44,9 @@ pub struct Results<R> {
     site: CallSite,
     touched: bool,
     report: Option<Report>,
+    /// That of a call which is over.
+    #[cfg(feature = "journal")]
+    ledger: Option<Arc<super::journal::Ledger>>,
 }
 
 enum Source<R> {
@@ -87,11 +90,15 @@ impl<R> Results<R> {
             site,
             touched: false,
             report: None,
+            #[cfg(feature = "journal")]
+            ledger: None,
         }
     }
 
     /// Runs everything and keeps what comes of it.
     pub(crate) fn finish(mut self) -> Self {
+        #[cfg(feature = "journal")]
+        let ledger = self.journal().ledger;
         let mut outcomes = VecDeque::new();
         while let Some(outcome) = self.next_outcome() {
             outcomes.push_back(outcome);
@@ -101,6 +108,8 @@ impl<R> Results<R> {
             site: self.site.clone(),
             touched: false,
             report: None,
+            #[cfg(feature = "journal")]
+            ledger,
         }
     }
 
@@ -191,6 +200,34 @@ impl<R> Results<R> {
         }
     }
 
+    /// What the `journal` of this call has spared it, and what of it the input has not asked for.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let path = folder.path().join("run.jsonl");
+    /// foreach_parallel!(["a", "b"], journal = &path, |word| word.to_owned()).wait();
+    ///
+    /// let results =
+    ///     foreach_parallel!(["b", "c"], journal = &path, resume = true, |word| word.to_owned());
+    /// let journal = results.journal();
+    /// assert_eq!(results.count(), 2);
+    /// assert_eq!(journal.resumed(), 1); // "b"
+    /// assert_eq!(journal.missing().len(), 1); // "a" is not in the input any more
+    /// ```
+    #[cfg(feature = "journal")]
+    #[must_use]
+    pub fn journal(&self) -> super::CallJournal {
+        let ledger = match &self.source {
+            Source::Live(live) => live.call.control.as_ref().and_then(|it| it.ledger()),
+            Source::Finished(_) => self.ledger.as_ref(),
+        };
+        super::CallJournal {
+            ledger: ledger.cloned(),
+        }
+    }
+
     pub(crate) fn site(&self) -> &CallSite {
         &self.site
     }
@@ -245,6 +282,10 @@ impl<R> Results<R> {
                     }
                     if let Some(control) = &live.call.control {
                         control.tell_over();
+                        #[cfg(feature = "journal")]
+                        if let Some(error) = control.ledger().and_then(|it| it.take_failure()) {
+                            live.call.fail(None, Cause::Journal(error));
+                        }
                     }
                     self.source =
                         Source::Finished(live.call.take_failures().into_iter().map(Err).collect());

@@ -10,6 +10,8 @@ use super::call::Call;
 use super::control::Permit;
 use super::exit::Exit;
 use super::item::{ItemContext, Stopped};
+#[cfg(feature = "journal")]
+use super::journal::{JournalItem, JournalValue};
 use super::lane::Lane;
 use super::supply::{Numbered, Supply};
 use crate::context::{self, Entered};
@@ -85,6 +87,27 @@ impl<T, R> Worker<T, R> {
         self.exit.set_copy(T::copied);
     }
 
+    /// From here on items are written down, and those that are finished are not run. False if there is
+    /// nothing left to run: what else a worker needs it can do without then.
+    #[cfg(feature = "journal")]
+    pub fn journalling(&mut self) -> bool
+    where
+        T: JournalItem,
+        R: JournalValue,
+    {
+        self.exit.set_keeper();
+        if let Some(first) = self.take_unknown() {
+            self.first = Some(first);
+        }
+        self.first.is_some()
+    }
+
+    /// Nothing: without the feature there is no journal.
+    #[cfg(not(feature = "journal"))]
+    pub fn journalling(&mut self) -> bool {
+        true
+    }
+
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
         self.each(&mut |batch| {
@@ -135,7 +158,9 @@ impl<T, R> Worker<T, R> {
             let Some(item) = self.supply.take_any() else {
                 break;
             };
-            take(item);
+            if let Some(item) = self.exit.recall(item) {
+                take(item);
+            }
         }
         true
     }
@@ -166,7 +191,7 @@ impl<T, R> Worker<T, R> {
             self.is_surplus = true;
             return None;
         }
-        let next = self.take()?;
+        let next = self.take_unknown()?;
         if self.call.control.is_some() && !self.may_start() {
             self.supply.put_back(next);
             return None;
@@ -189,6 +214,16 @@ impl<T, R> Worker<T, R> {
             }
         }
         control.keep_rate(|| call.is_closed())
+    }
+
+    /// An item that is not finished already.
+    fn take_unknown(&mut self) -> Option<Numbered<T>> {
+        loop {
+            let item = self.take()?;
+            if let Some(item) = self.exit.recall(item) {
+                return Some(item);
+            }
+        }
     }
 
     fn take(&mut self) -> Option<Numbered<T>> {

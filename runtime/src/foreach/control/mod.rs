@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) rate: Option<Rate>,
     /// Those who watch.
     pub(crate) watches: Vec<Watch>,
+    /// Items are written down.
+    pub(crate) has_journal: bool,
 }
 
 impl Settings {
@@ -75,7 +77,7 @@ impl Settings {
         }
         let limits = self.timeout.is_none() && self.deadline.is_none() && self.halt.is_none();
         let places = self.gate.is_none() && self.auto.is_none();
-        limits && places && self.retry.is_none() && self.watches.is_empty()
+        limits && places && !self.has_journal && self.retry.is_none() && self.watches.is_empty()
     }
 }
 
@@ -104,6 +106,8 @@ pub(crate) struct Control {
     /// Items that have ended for good.
     ended: AtomicU64,
     observers: Vec<Arc<dyn Observer>>,
+    #[cfg(feature = "journal")]
+    ledger: Option<Arc<super::journal::Ledger>>,
     is_over: AtomicBool,
     /// Threads whose item has been given up and that have not come back from it.
     abandoned: AtomicUsize,
@@ -150,6 +154,8 @@ impl Control {
             rate: settings.rate.clone(),
             ended: AtomicU64::new(0),
             observers: Vec::new(),
+            #[cfg(feature = "journal")]
+            ledger: None,
             is_over: AtomicBool::new(false),
             abandoned: AtomicUsize::new(0),
             abandoned_at: Mutex::new(None),
@@ -160,6 +166,20 @@ impl Control {
     /// Calls those who asked to watch.
     pub(crate) fn call_observers(&mut self, settings: &Settings, subject: &Subject) {
         self.observers = settings.watches.iter().map(|it| it(subject)).collect();
+    }
+
+    /// Writes everything down from here on.
+    #[cfg(feature = "journal")]
+    pub(crate) fn set_ledger(&mut self, ledger: super::journal::Ledger) {
+        let ledger = Arc::new(ledger);
+        self.observers
+            .push(Arc::clone(&ledger) as Arc<dyn Observer>);
+        self.ledger = Some(ledger);
+    }
+
+    #[cfg(feature = "journal")]
+    pub(crate) fn ledger(&self) -> Option<&Arc<super::journal::Ledger>> {
+        self.ledger.as_ref()
     }
 
     /// Says that a try begins.

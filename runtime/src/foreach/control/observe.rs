@@ -27,8 +27,8 @@ pub(crate) struct Try {
 
 /// How a try has ended.
 #[cfg_attr(
-    not(feature = "progress"),
-    expect(dead_code, reason = "nobody watches without the feature")
+    not(any(feature = "progress", feature = "journal")),
+    expect(dead_code, reason = "nobody watches without the features")
 )]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End<'a> {

@@ -248,7 +248,7 @@ fn outputs_come_while_the_body_runs() {
         assert_eq!((note.level, note.text.as_str()), (2, "enough"));
         running.handle().stop(Patience::DEFAULT);
         let (rest, end) = all(&mut running);
-        assert_eq!(rest, []);
+        assert!(rest.is_empty(), "{rest:?}");
         assert!(matches!(end, Err(Failure::Stopped)), "{end:?}");
     });
 }

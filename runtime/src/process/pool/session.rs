@@ -222,6 +222,13 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             .max(1)
     }
 
+    /// Tells which process runs the items, while one does.
+    #[cfg(feature = "journal")]
+    pub(crate) fn process(&self) -> impl Fn() -> Option<u32> + use<T, R> {
+        let control = Arc::clone(&self.control);
+        move || Some(control.current.lock().worker.as_ref()?.pid())
+    }
+
     /// Runs the first `count` of `items` on the worker, which is started if need be, and tells `out`
     /// what comes of them. Those that are still in `items` afterwards have not run: when the worker
     /// has died or made room for a fresh one, the next call goes on with them.
