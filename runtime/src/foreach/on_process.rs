@@ -231,7 +231,7 @@ where
     I::Item: Serialize + Send + 'static,
     C: Serialize,
     F: Pointer,
-    R: DeserializeOwned + Send + 'static,
+    R: Serialize + DeserializeOwned + Send + 'static,
 {
     let pool = match options.process_pool.take() {
         Some(pool) => {

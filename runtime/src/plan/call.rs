@@ -7,6 +7,8 @@ use super::{Plan, current};
 use crate::capture::Portable;
 use crate::foreach::executor::{Elastic, Sequential, Sized};
 use crate::foreach::{Copied, ItemContext, Options, Place, Results, Worker, foreach};
+#[cfg(feature = "journal")]
+use crate::foreach::{JournalItem, JournalValue};
 #[cfg(feature = "process")]
 use crate::foreach::{ProcessWorker, foreach_in_workers, serve_in_worker};
 use crate::judge::Judgement;
@@ -112,6 +114,27 @@ impl<T, R> PlanWorker<'_, T, R> {
             #[cfg(feature = "process")]
             Inner::There(worker) => worker.copying(),
         }
+    }
+
+    /// From here on items are written down, and those that are finished are not run. False if there is
+    /// nothing left to run.
+    #[cfg(feature = "journal")]
+    pub fn journalling(&mut self) -> bool
+    where
+        T: JournalItem,
+        R: JournalValue,
+    {
+        match &mut self.0 {
+            Inner::Here(worker) => worker.journalling(),
+            #[cfg(feature = "process")]
+            Inner::There(worker) => worker.journalling(),
+        }
+    }
+
+    /// Nothing: without the feature there is no journal.
+    #[cfg(not(feature = "journal"))]
+    pub fn journalling(&mut self) -> bool {
+        true
     }
 
     /// Runs `body` on every item this worker gets: any number of outputs an item.
