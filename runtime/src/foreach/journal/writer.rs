@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -84,16 +86,34 @@ fn mend(file: &mut File, history: &History) -> io::Result<()> {
     Ok(())
 }
 
-/// Until the file is closed, which the end of the program does too.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        unlock(&self.file);
+    }
+}
+
+/// Until [`unlock`], or the end of the program.
 #[cfg(unix)]
 fn lock(file: &File) -> Result<(), JournalErrorKind> {
     use rustix::fs::{FlockOperation, flock};
     use rustix::io::Errno;
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Err(JournalErrorKind::InUse),
-        // Some file systems have no locks, and devices need none.
-        _ => Ok(()),
+    /// A process that another thread of a killed program was starting has its files for so long at most.
+    const PATIENCE: Duration = Duration::from_millis(250);
+    let start = Instant::now();
+    while let Err(Errno::WOULDBLOCK) = flock(file, FlockOperation::NonBlockingLockExclusive) {
+        if start.elapsed() > PATIENCE {
+            return Err(JournalErrorKind::InUse);
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
+    // Locked; or it is a file that has no locks, such as a device.
+    Ok(())
+}
+
+/// To close the file is not enough: a process that is being started has it too, for a moment.
+#[cfg(unix)]
+fn unlock(file: &File) {
+    let _ = rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock);
 }
 
 #[cfg(not(unix))]
@@ -101,3 +121,6 @@ fn lock(file: &File) -> Result<(), JournalErrorKind> {
 fn lock(_: &File) -> Result<(), JournalErrorKind> {
     Ok(())
 }
+
+#[cfg(not(unix))]
+fn unlock(_: &File) {}
