@@ -5,7 +5,7 @@
         "a capture borrows with `&`; write `&a`"
     }
     ::core::compile_error! {
-        "no option `throtle`; write `throttle` (the options are `throttle`, `ordered`, `buffer`, `name`, `within`, `on`, `timeout`, `deadline`, `rate`, `retry`, `retry_if`, `halt` and `progress`)"
+        "no option `throtle`; write `throttle` (the options are `throttle`, `ordered`, `buffer`, `name`, `within`, `on`, `timeout`, `deadline`, `rate`, `retry`, `retry_if`, `halt`, `journal`, `resume` and `progress`)"
     }
     ::runspace::__private::foreach_borrowed(
         ::core::iter::IntoIterator::into_iter(items),
