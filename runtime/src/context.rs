@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::stop::StopToken;
 use crate::sync::thread_local;
+use crate::trace::{InPlace, Place};
 
 /// The job that code runs for, as seen by the layers below jobs.
 pub(crate) trait CurrentJob: Send + Sync {
@@ -30,6 +31,9 @@ pub(crate) struct Context {
     pub(crate) attempt: u32,
     /// The shared places that the code runs on.
     pub(crate) places: Option<Arc<Places>>,
+    /// Where it is to tracing. Of use to [`enter`] only: what a thread is in already, no context of its
+    /// own has.
+    pub(crate) trace: Place,
 }
 
 /// A shared place that code runs on, and those that its surroundings run on.
@@ -102,15 +106,18 @@ pub(crate) fn is_consumer() -> bool {
 }
 
 /// Makes `context` this thread's until the guard is dropped.
-pub(crate) fn enter(context: Context) -> Entered {
+pub(crate) fn enter(mut context: Context) -> Entered {
+    let trace = std::mem::take(&mut context.trace);
     Entered {
         before: CURRENT.with(|it| it.replace(context)),
+        _trace: trace.enter(),
     }
 }
 
 /// Restores the context that was there before.
 pub(crate) struct Entered {
     before: Context,
+    _trace: InPlace,
 }
 
 impl Drop for Entered {

@@ -151,6 +151,16 @@ pub(crate) struct CallSite {
     pub(crate) name: Option<Arc<str>>,
 }
 
+impl CallSite {
+    /// The name of the call, or else its place.
+    pub(crate) fn title(&self) -> String {
+        match &self.name {
+            Some(name) => name.as_ref().to_owned(),
+            None => self.location.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for CallSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {

@@ -80,6 +80,7 @@ mod scope;
 mod stop;
 mod sync;
 mod threads;
+mod trace;
 mod values;
 
 pub use error::{Cause, ItemError, PanicPayload};

@@ -14,6 +14,7 @@ use crate::error::{CallSite, Cause, ItemError, PanicPayload};
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::trace;
 
 /// How long a call that has ended waits for an input that does not come back from `next`.
 const INPUT_GRACE: Duration = Duration::from_secs(1);
@@ -82,9 +83,9 @@ impl Call {
     ) -> Arc<Self> {
         let (least, most) = size_hint;
         let total = most.filter(|most| *most == least).map(|it| it as u64);
-        let mut control = Control::new(&options.control, total);
+        let mut context = context::current();
+        let control = Control::new(&options.control, total);
         let first = control.as_ref().and_then(|it| it.first_throttle());
-        let context = context::current();
         let gate = options.control.gate.as_ref();
         let is_lent = gate.is_some_and(|gate| holds(&context, gate));
         let throttle = match (is_lent, first) {
@@ -93,6 +94,9 @@ impl Call {
             (false, Some(first)) => first,
             (false, None) => options.effective_throttle(),
         };
+        context.trace = trace::call(site.name.as_deref(), site.location, throttle, total);
+        let items = trace::Items::wanted(&context.trace, || site.title());
+        let mut control = Control::with_spans(control, &options.control, total, items);
         if let Some(control) = &mut control {
             let site = site.clone();
             let subject = Subject {
@@ -267,6 +271,7 @@ impl Call {
             is_consumer: context::is_consumer(),
             attempt: 0,
             places: self.context.places.clone(),
+            trace: self.context.trace.clone(),
         })
     }
 

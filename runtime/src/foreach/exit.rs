@@ -19,6 +19,7 @@ use crate::context::{self, Context, Entered, Places};
 use crate::error::drop_caught;
 use crate::error::{Cause, ItemError, drop_quietly};
 use crate::judge::Judgement;
+use crate::trace::Runner;
 
 /// Where the items of one worker end.
 pub(crate) struct Exit<T, R> {
@@ -130,7 +131,7 @@ impl<T, R> Exit<T, R> {
     }
 
     /// Says that an item begins, where that is of interest.
-    pub(crate) fn begin(&self, index: u64, item: &T) -> Option<Entered> {
+    pub(crate) fn begin(&self, index: u64, value: &T) -> Option<Entered> {
         let slot = self.slot.as_ref()?;
         let call = self.call();
         let control = call.control.as_ref()?;
@@ -144,13 +145,15 @@ impl<T, R> Exit<T, R> {
             token,
             again: None,
         });
-        control.tell_began(Try { index, attempt });
+        let item = Try { index, attempt };
+        control.tell_began(item);
         // From here on: a `clone` that panics is the failure of this item.
         let retry = control.retry().filter(|it| it.after(attempt).is_some());
         if let Some(copy) = retry.and(self.copy) {
-            slot.set_again(copy(item));
+            slot.set_again(copy(value));
         }
         let mut context = context::current();
+        context.trace = control.span(item, call.throttle(), Runner::ThisThread);
         if let Some(gate) = control.gate() {
             context.places = Some(Places::within(context.places.take(), gate.id()));
         }
@@ -330,7 +333,7 @@ impl<T, R> Exit<T, R> {
         self.call().follow(control.ended(good, time));
     }
 
-    fn control(&self) -> Option<&Control> {
+    pub(crate) fn control(&self) -> Option<&Control> {
         self.lane.call().control.as_deref()
     }
 

@@ -39,6 +39,8 @@ mod results;
 pub(crate) mod roll;
 mod signal;
 mod supply;
+#[cfg(feature = "process")]
+mod turns;
 mod worker;
 
 #[cfg(all(test, loom))]

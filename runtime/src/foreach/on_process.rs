@@ -21,6 +21,7 @@ use super::control::{End, Try};
 use super::exit::Exit;
 use super::item::{ItemContext, There};
 use super::lane::Event;
+use super::turns::Turns;
 use super::worker::Worker;
 use super::{Options, Results, foreach};
 use crate::capture::AllSent;
@@ -29,12 +30,13 @@ use crate::error::Cause;
 use crate::judge::Judgement;
 use crate::policy;
 use crate::process::child::{Lines, Stream};
-use crate::process::entry::{Body, ChildIo, Pointer, Serve};
+use crate::process::entry::{Body, ChildIo, Note, Pointer, Serve};
 use crate::process::pool::{
     ChildItem, Item, ItemLoop, Outcome, Pool, PoolOptions, Run, Session, serve_items,
 };
 use crate::process::{Failure, ProcessError, Start, default_pool};
 use crate::stop::StopToken;
+use crate::trace;
 use crate::values::{Input, Made, SentItem, SentOutput};
 
 /// Worker processes with settings of their own: `on = process(&pool)`.
@@ -415,7 +417,7 @@ where
             return give_up(worker, run, items, failure);
         }
     }
-    if let Err(failure) = session.finish()
+    if let Err(failure) = session.finish(&mut take_note)
         && !matches!(failure, Failure::Stopped)
     {
         worker.call().fail(None, drop_cause(failure));
@@ -459,6 +461,7 @@ where
     T: Serialize,
     R: DeserializeOwned,
 {
+    let mut turns = Turns::new(worker.call(), items.iter().map(name), session.watch());
     while !items.is_empty() {
         let count = items.len();
         let exit = worker.exit();
@@ -470,14 +473,21 @@ where
         let process = session.process();
         let end = session.batch(items, count, limit, &mut |outcome| {
             let now = Instant::now();
-            if let Some(index) = outcome.ends() {
+            let ends = outcome.ends();
+            if let Some(index) = ends {
                 call.slowest.note(index, now - last);
                 #[cfg(feature = "journal")]
                 if let Some(ledger) = call.control.as_ref().and_then(|it| it.ledger()) {
                     ledger.note_process(index, process());
                 }
             }
+            if let (Some(index), Some(turns)) = (ends, &turns) {
+                turns.ends(index);
+            }
             tell(exit, outcome, now - last);
+            if let (Some(index), Some(turns)) = (ends, &mut turns) {
+                turns.has_ended(index);
+            }
             last = now;
         });
         let ended = count.saturating_sub(items.len()) as u64;
@@ -536,12 +546,19 @@ fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
                 None => exit.end_failed(name(&item), cause, Some(time)),
             }
         }
-        // A call has no records: those of the job that it is part of, as on threads.
-        Outcome::Note(note) => {
-            if let Some(job) = context::current().job {
-                job.note(note.level, note.text);
-            }
-        }
+        Outcome::Note(note) => take_note(note),
+    }
+}
+
+/// A call has no records: those of the job that it is part of, as on threads.
+fn take_note(note: Note) {
+    note.event.iter().for_each(trace::raise);
+    // What is raised in a worker process is on its way to the records of its job.
+    if note.event.is_some() && trace::forwards() {
+        return;
+    }
+    if let Some(job) = context::current().job {
+        job.note(note.level, note.text);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::error::PanicPayload;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::trace::{self, Place};
 
 /// What a job runs. It delivers its outputs itself; it owns what the job captured.
 pub(super) type Body = Box<dyn FnOnce(&Arc<Core>) + Send>;
@@ -56,6 +57,8 @@ pub struct Core {
     /// How many outputs there are to receive, for those who do not know their type.
     unread: AtomicUsize,
     body: Mutex<Option<Body>>,
+    /// Its span, until it ends.
+    trace: Mutex<Place>,
     progress: Mutex<Progress>,
 }
 
@@ -90,9 +93,11 @@ impl Core {
     /// A job that has not started, listed in the table.
     pub(super) fn new(origin: Origin, body: Option<Body>) -> Arc<Self> {
         let id = LAST_ID.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = origin.name.unwrap_or_else(|| format!("Job{id}").into());
+        let trace = trace::job(id, &name, origin.command);
         let core = Arc::new(Self {
             id,
-            name: origin.name.unwrap_or_else(|| format!("Job{id}").into()),
+            name,
             source: origin.source,
             command: origin.command,
             stop: origin.stop,
@@ -102,6 +107,7 @@ impl Core {
             is_outermost: crate::interrupt::flag::is_outermost(),
             unread: AtomicUsize::new(0),
             body: Mutex::new(body),
+            trace: Mutex::new(trace),
             progress: Mutex::new(Progress::default()),
         });
         table::insert(&core);
@@ -213,7 +219,13 @@ impl Core {
             job: Some(Arc::new(Current(Arc::clone(self)))),
             call: 0,
             is_consumer: false,
+            trace: self.trace(),
         }
+    }
+
+    /// Where the code that runs for this job is to tracing.
+    pub(super) fn trace(&self) -> Place {
+        self.trace.lock().clone()
     }
 
     /// The job that code in `context` runs for.
@@ -299,6 +311,9 @@ impl Core {
             }
             _ => None,
         };
+        // Before anyone sees the end, and not with a lock held: a subscriber may look at the job.
+        let trace = std::mem::take(&mut *self.trace.lock());
+        trace.end(&state);
         let mut progress = self.progress.lock();
         if matches!(progress.phase, Phase::Finished(_)) {
             drop(progress); // before `end`, which may run code of the user's when it goes

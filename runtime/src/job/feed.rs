@@ -106,6 +106,7 @@ pub(crate) fn pump<T: Send + 'static>(
     let task = move || {
         let feeder = theirs.lock().take();
         if let Some(feeder) = feeder {
+            let _in_place = feeder.port.core.trace().enter();
             work(feeder);
         }
     };

@@ -29,6 +29,7 @@ use crate::process::entry::{Body, ChildIo, Setup};
 use crate::process::{Failure, ProcessError, Start};
 use crate::stop::StopToken;
 use crate::sync::Mutex;
+use crate::trace;
 use crate::values::SentOutput;
 
 /// What the macro passes on. Not named by users, who write `name = "parse"` and the like.
@@ -456,11 +457,14 @@ fn take_in<T: DeserializeOwned>(
     loop {
         match running.next() {
             Event::Output(value) => feeder.output(value),
-            Event::Note(note) => feeder.add(Record {
-                level: Level::of_number(note.level),
-                time: note.time,
-                text: note.text,
-            }),
+            Event::Note(note) => {
+                note.event.iter().for_each(trace::raise);
+                feeder.add(Record {
+                    level: Level::of_number(note.level),
+                    time: note.time,
+                    text: note.text,
+                });
+            }
             Event::End(end) => return end,
         }
     }

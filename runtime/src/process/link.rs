@@ -14,7 +14,7 @@ use super::child::{
     Born, Child, Handle, Lines, NoLines, Patience, Spec, Supervisor, supervisor, supervisor_for,
 };
 use super::entry::{
-    Body, CodecReport, Greeting, Opening, Refusal, Setup, What, depth, marker, serve_if_worker,
+    CodecReport, Greeting, Opening, Order, Refusal, Setup, What, depth, marker, serve_if_worker,
 };
 use super::surroundings::Surroundings;
 use super::sys::channel::Channel;
@@ -293,30 +293,24 @@ impl Link {
     pub(crate) fn send_body<C: Serialize>(
         &mut self,
         kind: Kind,
-        body: Body,
+        order: Order,
         captures: &C,
     ) -> Result<(), Failure> {
         self.greet()?;
-        let sent = self.writer.frame(kind, &body);
-        sent.map_err(|error| self.not_sent::<Body>(What::Message, error))?;
+        let sent = self.writer.frame(kind, &order);
+        sent.map_err(|error| self.not_sent::<Order>(What::Message, error))?;
         let sent = self.writer.send(Kind::Captures, captures);
         sent.map_err(|error| self.not_sent::<C>(What::Captures, error))
     }
 
     /// Writes a body for items, and its captures, which have been made bytes already; they go with what
-    /// is sent next. If the run is `bare`, the child does not say when it is ready for a first batch that is
-    /// short.
-    pub(crate) fn write_run(
-        &mut self,
-        body: Body,
-        bare: bool,
-        captures: &[u8],
-    ) -> Result<(), Failure> {
+    /// is sent next.
+    pub(crate) fn write_run(&mut self, order: Order, captures: &[u8]) -> Result<(), Failure> {
         self.greet()?;
-        let sent = self.writer.frame(Kind::Run, &(body, bare));
-        sent.map_err(|error| self.not_sent::<Body>(What::Message, error))?;
+        let sent = self.writer.frame(Kind::Run, &order);
+        sent.map_err(|error| self.not_sent::<Order>(What::Message, error))?;
         let sent = self.writer.raw(Kind::Captures, captures);
-        sent.map_err(|error| self.not_sent::<Body>(What::Captures, error.into()))
+        sent.map_err(|error| self.not_sent::<Order>(What::Captures, error.into()))
     }
 
     /// Sends what the child is to run with.

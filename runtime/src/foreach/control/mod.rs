@@ -46,6 +46,7 @@ use timeout::Clock;
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
+use crate::trace::{self, Place, Runner};
 
 /// How long a call waits at its end for a body that has been given up and does not return.
 const GRACE: Duration = Duration::from_secs(1);
@@ -108,6 +109,8 @@ pub(crate) struct Control {
     observers: Vec<Arc<dyn Observer>>,
     #[cfg(feature = "journal")]
     ledger: Option<Arc<super::journal::Ledger>>,
+    /// A span for each item that runs.
+    spans: Option<trace::Items>,
     is_over: AtomicBool,
     /// Threads whose item has been given up and that have not come back from it.
     abandoned: AtomicUsize,
@@ -135,15 +138,33 @@ impl Control {
     /// `None` if nothing is asked for. `total`: how many items there are, if that is known.
     #[track_caller]
     pub(crate) fn new(settings: &Settings, total: Option<u64>) -> Option<Box<Self>> {
-        if settings.is_empty() {
-            return None;
-        }
+        (!settings.is_empty()).then(|| Self::of(settings, total))
+    }
+
+    /// `control`, which there has to be if items have `spans`.
+    #[track_caller]
+    pub(crate) fn with_spans(
+        control: Option<Box<Self>>,
+        settings: &Settings,
+        total: Option<u64>,
+        spans: Option<trace::Items>,
+    ) -> Option<Box<Self>> {
+        let Some(spans) = spans else {
+            return control;
+        };
+        let mut control = control.unwrap_or_else(|| Self::of(settings, total));
+        control.spans = Some(spans);
+        Some(control)
+    }
+
+    #[track_caller]
+    fn of(settings: &Settings, total: Option<u64>) -> Box<Self> {
         let deadline = |limit| Deadline {
             limit,
             at: Instant::now().checked_add(limit),
             has_passed: AtomicBool::new(false),
         };
-        Some(Box::new(Self {
+        Box::new(Self {
             clock: settings.timeout.map(Clock::new),
             deadline: settings.deadline.map(deadline),
             retry: settings.retry,
@@ -156,11 +177,12 @@ impl Control {
             observers: Vec::new(),
             #[cfg(feature = "journal")]
             ledger: None,
+            spans: None,
             is_over: AtomicBool::new(false),
             abandoned: AtomicUsize::new(0),
             abandoned_at: Mutex::new(None),
             supervisor: Supervisor::default(),
-        }))
+        })
     }
 
     /// Calls those who asked to watch.
@@ -187,8 +209,25 @@ impl Control {
         self.observers.iter().for_each(|it| it.began(item));
     }
 
+    /// The span of a try that begins, one of `throttle` at most.
+    pub(crate) fn span(&self, item: Try, throttle: usize, runner: Runner) -> Place {
+        let spans = self.spans.as_ref();
+        spans.map_or_else(Place::default, |spans| {
+            spans.begin(item.index, item.attempt, throttle, runner)
+        })
+    }
+
+    /// The spans of items, if there are any.
+    #[cfg(feature = "process")]
+    pub(crate) fn spans(&self) -> Option<&trace::Items> {
+        self.spans.as_ref()
+    }
+
     /// Says that a try has ended.
     pub(crate) fn tell_ended(&self, item: Try, end: End<'_>, time: Option<Duration>) {
+        if let Some(spans) = &self.spans {
+            spans.end(item.index, end.name(), end.error().as_deref());
+        }
         let observers = self.observers.iter();
         observers.for_each(|it| it.ended(item, end, time));
     }

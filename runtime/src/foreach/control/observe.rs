@@ -26,10 +26,6 @@ pub(crate) struct Try {
 }
 
 /// How a try has ended.
-#[cfg_attr(
-    not(any(feature = "progress", feature = "journal")),
-    expect(dead_code, reason = "nobody watches without the features")
-)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End<'a> {
     /// With a value.
@@ -42,6 +38,28 @@ pub(crate) enum End<'a> {
     Again,
     /// It never began: the call had ended.
     NotRun,
+}
+
+impl End<'_> {
+    /// In a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Bad => "bad",
+            Self::Failed(error) if error.is_stopped() => "stopped",
+            Self::Failed(_) => "failed",
+            Self::Again => "again",
+            Self::NotRun => "not run",
+        }
+    }
+
+    /// What went wrong, where that is known.
+    pub(crate) fn error(&self) -> Option<String> {
+        match self {
+            Self::Failed(error) => Some(error.what().to_string()),
+            _ => None,
+        }
+    }
 }
 
 /// What an observer knows of its call from the start.

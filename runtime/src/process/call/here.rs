@@ -10,7 +10,7 @@ use super::super::Failure;
 #[cfg(test)]
 use super::super::child::Handle;
 use super::super::child::Lines;
-use super::super::entry::{Body, What};
+use super::super::entry::{Body, Order, What};
 use super::super::link::{Link, Start, unread};
 use super::super::wire::{FrameError, Kind};
 use super::super::{entry::Note, place::place};
@@ -48,7 +48,7 @@ pub(crate) fn call<C: Serialize, T: DeserializeOwned>(
     body: Body,
     captures: &C,
 ) -> Result<Running<T>, Failure> {
-    let sent = link.send_body(Kind::Call, body, captures);
+    let sent = link.send_body(Kind::Call, Order::new(body, true), captures);
     // Beside the job, and whatever becomes of it: the next one will want a process, too.
     place().spares.refill(start);
     sent?;
@@ -71,6 +71,7 @@ impl<T: DeserializeOwned> Running<T> {
         let Some(link) = &mut self.link else {
             return Event::End(Err(Failure::Stopped));
         };
+        let pid = link.handle().pid();
         let frame = match link.next() {
             Ok(frame) => frame,
             Err(failure) => return self.end(Err(failure)),
@@ -82,7 +83,7 @@ impl<T: DeserializeOwned> Running<T> {
                 Err(error) => Err(unread::<T>(What::Output, &error)),
             },
             Kind::Record => match frame.value() {
-                Ok(note) => return Event::Note(note),
+                Ok(note) => return Event::Note(Note::said_in(note, pid)),
                 Err(_) => Err(strange(Kind::Record)),
             },
             Kind::Done => Ok(()),

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::sys::image::image;
 use super::ChildIo;
+use crate::trace;
 
 /// What serves a body in a child: compiled for the types of the body.
 pub(crate) type Serve<F> = fn(&mut ChildIo, F);
@@ -26,6 +27,28 @@ pub(crate) struct Body {
     run: i64,
     serve: i64,
     body: i64,
+}
+
+/// A body to be run, and what its parent wants to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) body: Body,
+    /// The level up to which events are wanted: 0 for none, 1 for errors, 5 for everything.
+    pub(crate) events: u8,
+    /// Of a run: the child does not say when it is ready for a first batch that is short.
+    pub(crate) bare: bool,
+}
+
+impl Order {
+    /// `is_job`: what is said is kept among the records of a job, too.
+    pub(crate) fn new(body: Body, is_job: bool) -> Self {
+        let recorded = if is_job { trace::RECORDED } else { 0 };
+        Self {
+            body,
+            events: trace::wanted().max(recorded),
+            bare: false,
+        }
+    }
 }
 
 /// A function pointer: what a [`Body`] can be made of.

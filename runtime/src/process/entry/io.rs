@@ -1,6 +1,6 @@
 //! The child's side of the channel.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,13 +13,14 @@ use super::super::sys::channel::{Channel, Peer};
 use super::super::sys::own;
 use super::super::sys::signal::kill_own_group;
 use super::super::wire::{CodecError, Frame, FrameReader, FrameWriter, Kind, SendError};
-use super::body::Body;
+use super::body::{Body, Order};
 use super::greeting::{Greeting, Opening, Refusal};
 use super::panics::Panicked;
 use super::template;
 use crate::context::CurrentJob;
 use crate::stop::StopToken;
 use crate::sync::Mutex;
+use crate::trace::{self, Said};
 
 /// Which value could not cross.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,45 @@ pub(crate) struct Note {
     pub(crate) level: u8,
     pub(crate) time: SystemTime,
     pub(crate) text: String,
+    /// What it was before it was a text, if it was an event.
+    pub(crate) event: Option<Said>,
+}
+
+impl Note {
+    fn now(level: u8, text: String) -> Self {
+        Self {
+            level,
+            time: SystemTime::now(),
+            text,
+            event: None,
+        }
+    }
+
+    /// Notes that it has come from the process `pid`.
+    pub(crate) fn said_in(mut self, pid: u32) -> Self {
+        if let Some(event) = &mut self.event {
+            event.pid.get_or_insert(pid);
+        }
+        self
+    }
+
+    /// An event as a message of a body.
+    fn of_event(said: Said) -> Self {
+        /// The job layer has a level between information and debug, for what a job is doing.
+        const LEVELS: [u8; 6] = [0, 0, 1, 2, 4, 4];
+        let level = LEVELS.get(usize::from(said.level)).copied();
+        Self {
+            event: Some(said.clone()),
+            ..Self::now(level.unwrap_or(4), said.line())
+        }
+    }
+}
+
+thread_local! {
+    /// This thread has the writer.
+    static WRITES: Cell<bool> = const { Cell::new(false) };
+    /// What it has said meanwhile: a value that is being written may speak.
+    static LATER: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a child is told about its surroundings.
@@ -79,7 +119,7 @@ impl Sender {
         kind: Kind,
         value: &T,
     ) -> Result<(), CodecError> {
-        match self.0.lock().send(kind, value) {
+        match self.write(|writer| writer.send(kind, value)) {
             Ok(()) => Ok(()),
             Err(SendError::Codec(error)) => Err(error),
             Err(SendError::Io(_)) => kill_own_group(),
@@ -107,8 +147,32 @@ impl Sender {
     }
 
     pub(crate) fn note(&self, level: u8, text: String) {
-        let time = SystemTime::now();
-        self.plain(Kind::Record, &Note { level, time, text });
+        self.say(Note::now(level, text));
+    }
+
+    fn say(&self, note: Note) {
+        if WRITES.get() {
+            let _ = LATER.try_with(|it| it.borrow_mut().push(note));
+        } else {
+            self.plain(Kind::Record, &note);
+        }
+    }
+
+    /// Has `write` write, then sends what the value has said while it was written.
+    fn write<R>(&self, write: impl FnOnce(&mut FrameWriter<Channel>) -> R) -> R {
+        struct Writes;
+        impl Drop for Writes {
+            fn drop(&mut self) {
+                WRITES.set(false);
+            }
+        }
+        WRITES.set(true);
+        let writes = Writes;
+        let written = write(&mut self.0.lock());
+        drop(writes);
+        let later = LATER.try_with(RefCell::take).unwrap_or_default();
+        later.into_iter().for_each(|it| self.say(it));
+        written
     }
 
     /// Several frames in one go, made by `write`.
@@ -116,7 +180,7 @@ impl Sender {
         &self,
         write: impl FnOnce(&mut FrameWriter<Channel>) -> Result<R, SendError>,
     ) -> Result<R, CodecError> {
-        match write(&mut self.0.lock()) {
+        match self.write(write) {
             Ok(it) => Ok(it),
             Err(SendError::Codec(error)) => Err(error),
             Err(SendError::Io(_)) => kill_own_group(),
@@ -228,9 +292,13 @@ impl ChildIo {
         }
     }
 
-    fn run(&mut self, body: Result<Body, CodecError>) {
-        let found = match body {
-            Ok(body) => body.run(self),
+    fn run(&mut self, order: Result<Order, CodecError>) {
+        let found = match order {
+            Ok(order) => {
+                let sender = self.sender.clone();
+                trace::send_home(order.events, move |it| sender.say(Note::of_event(it)));
+                order.body.run(self)
+            }
             Err(_) => false,
         };
         if !found {
@@ -274,14 +342,14 @@ pub(super) fn serve(channel: Channel) -> ! {
                 }
             }
             Kind::Call => {
-                let body = frame.value();
-                io.run(body);
+                let order = frame.value();
+                io.run(order);
                 leave(0);
             }
             Kind::Run => {
-                let run: Result<(Body, bool), CodecError> = frame.value();
-                io.bare = run.as_ref().is_ok_and(|it| it.1);
-                io.run(run.map(|it| it.0));
+                let order: Result<Order, CodecError> = frame.value();
+                io.bare = order.as_ref().is_ok_and(|it| it.bare);
+                io.run(order);
             }
             Kind::Leave => leave(0),
             // What is left of a run that ended early.

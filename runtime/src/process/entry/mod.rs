@@ -15,7 +15,7 @@ mod start;
 mod template;
 
 pub use super::sys::image::Init as Constructor;
-pub(crate) use body::{Body, NotInProgram, Pointer, Serve};
+pub(crate) use body::{Body, NotInProgram, Order, Pointer, Serve};
 use environment::set_environment;
 pub(crate) use greeting::{Greeting, Opening, Refusal};
 pub(crate) use io::{ChildIo, CodecReport, Note, Sender, Setup, What, flush_output, leave};

@@ -10,7 +10,7 @@ mod shared;
 mod tests;
 mod there;
 
-pub(crate) use session::{Item, Outcome, Run, Session};
+pub(crate) use session::{Item, Outcome, Run, Session, Watch};
 pub(crate) use shared::{Pool, PoolOptions};
 #[cfg(test)]
 pub(crate) use there::serve_run;

@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 
 use super::super::Failure;
 use super::super::child::{Handle, Lines, Patience};
-use super::super::entry::{Body, CodecReport, Note, What};
+use super::super::entry::{Body, CodecReport, Note, Order, What};
 use super::super::link::{Link, Start, unread};
 use super::super::wire::{FrameError, Kind, Label, SendError, to_bytes};
 use super::shared::{Place, Pool};
 use super::there::Told;
+use crate::context;
 use crate::judge::Judgement;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
@@ -24,7 +25,7 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) start: Start,
-    body: Body,
+    order: Order,
     /// Written once, sent to each worker.
     captures: Vec<u8>,
     /// Sessions that have a worker or are about to get one, and will look for more items.
@@ -49,7 +50,7 @@ impl Run {
             .map_err(|error| Failure::Write(CodecReport::new::<C>(What::Captures, &error)))?;
         Ok(Self {
             start,
-            body,
+            order: Order::new(body, context::current().job.is_some()),
             captures,
             on_duty: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
@@ -157,6 +158,16 @@ struct Target {
     stopped: bool,
 }
 
+/// Sees which process works in a session.
+pub(crate) struct Watch(Arc<Control>);
+
+impl Watch {
+    /// `None` while there is none.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.0.current.lock().worker.as_ref().map(Handle::pid)
+    }
+}
+
 impl OnStop for Control {
     fn on_stop(&self) {
         let mut target = self.current.lock();
@@ -210,6 +221,11 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
     /// its answer comes with those of the items. Should there be another batch after all, it runs.
     pub(crate) fn expect_end(&mut self) {
         self.last = true;
+    }
+
+    /// Where to see which process works here.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.control))
     }
 
     /// How many items make a batch now: one at first, and as many as take about half a millisecond
@@ -321,7 +337,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         out: &mut dyn FnMut(Outcome<T, R>),
     ) -> Result<Handed, Failure> {
         if self.told_end {
-            let ended = self.end_run();
+            let ended = self.end_run(&mut |note| out(Outcome::Note(note)));
             self.late = self.late.take().or(ended.err());
         }
         if let Some(mut worker) = self.worker.take() {
@@ -371,7 +387,11 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         drop(target);
         // Where nothing else can go wrong, and no clock has to be started, it need not say that it is ready.
         let bare = self.run.bare && worker.is_proven() && limit.is_none();
-        worker.write_run(self.run.body, bare, &self.run.captures)?;
+        let order = Order {
+            bare,
+            ..self.run.order
+        };
+        worker.write_run(order, &self.run.captures)?;
         let before = Instant::now();
         // The items go with the run: nearly every worker gets ready for them, and to wait until it
         // says so would cost as much as an item does.
@@ -402,12 +422,12 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
     ///
     /// # Errors
     /// The state panicked while it was dropped, or the worker died of it.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
-        let ended = self.end_run();
+    pub(crate) fn finish(mut self, out: &mut dyn FnMut(Note)) -> Result<(), Failure> {
+        let ended = self.end_run(out);
         self.late.take().map_or(ended, Err)
     }
 
-    fn end_run(&mut self) -> Result<(), Failure> {
+    fn end_run(&mut self, out: &mut dyn FnMut(Note)) -> Result<(), Failure> {
         let Some(mut worker) = self.worker.take() else {
             return Ok(());
         };
@@ -415,6 +435,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             // If it has left already, what it has said before tells whether it was free to.
             let _ = worker.writer().send(Kind::EndRun, &());
         }
+        let pid = worker.handle().pid();
         let mut retired = false;
         // With the answer of the last item, all that was printed has been read.
         let mut may_have_printed = !self.run.bare;
@@ -437,8 +458,11 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
                     let strange = Failure::Nonsense(FrameError::Kind(Kind::Panicked as u8));
                     break Err(frame.value().map_or(strange, Failure::Panicked));
                 }
-                // Threads that a body has left behind may still have something to say.
-                Kind::Record => {}
+                // The state that goes, and threads that a body has left behind, may have something to say.
+                Kind::Record => match frame.value::<Note>() {
+                    Ok(note) => out(note.said_in(pid)),
+                    Err(_) => return Err(Failure::Nonsense(FrameError::Kind(Kind::Record as u8))),
+                },
                 kind => return Err(Failure::Nonsense(FrameError::Kind(kind as u8))),
             }
         };
@@ -503,13 +527,14 @@ fn wait_until_ready<T, R>(
     worker: &mut Link,
     out: &mut dyn FnMut(Outcome<T, R>),
 ) -> Result<(), Failure> {
+    let pid = worker.handle().pid();
     loop {
         let frame = worker.next()?;
         let strange = Failure::Nonsense(FrameError::Kind(frame.kind as u8));
         match frame.kind {
             Kind::Ready => return Ok(()),
             Kind::Record => match frame.value() {
-                Ok(note) => out(Outcome::Note(note)),
+                Ok(note) => out(Outcome::Note(Note::said_in(note, pid))),
                 Err(_) => return Err(strange),
             },
             Kind::Panicked => return Err(frame.value().map_or(strange, Failure::Panicked)),
@@ -591,6 +616,7 @@ fn receive<T, R: DeserializeOwned>(
     out: &mut dyn FnMut(Outcome<T, R>),
 ) -> Done {
     let handle = worker.handle().clone();
+    let pid = handle.pid();
     let mut left = sent;
     let mut since = Instant::now();
     while left > 0 {
@@ -621,7 +647,7 @@ fn receive<T, R: DeserializeOwned>(
             Kind::Item => {}
             Kind::Record => {
                 match frame.value() {
-                    Ok(note) => out(Outcome::Note(note)),
+                    Ok(note) => out(Outcome::Note(Note::said_in(note, pid))),
                     Err(_) => return Done::Failed(strange),
                 }
                 continue;

@@ -82,7 +82,7 @@ where
                         }
                     }
                 }
-                session.finish().unwrap();
+                session.finish(&mut |_| {}).unwrap();
             });
         }
     });
@@ -663,7 +663,7 @@ fn emitting_bodies_and_prints_of_items() {
                 other => panic!("{other:?}"),
             })
             .unwrap();
-        session.finish().unwrap();
+        session.finish(&mut |_| {}).unwrap();
         let wanted = [(0, 0), (0, 1), (0, 2), (2, 0), (2, 1)];
         let outputs: Vec<_> = told
             .iter()

@@ -14,6 +14,7 @@ use crate::runspace::here::{self, Inside};
 use crate::runspace::host::{Host, Kind, Seat, Work};
 use crate::stop::{OnStop, StopToken};
 use crate::sync::{Condvar, Mutex};
+use crate::trace::{self, Place};
 
 /// What an invocation runs. It delivers its value itself; it owns what was captured.
 pub(in crate::runspace) type Body = Box<dyn FnOnce(&mut RunspaceContext) + Send>;
@@ -31,6 +32,8 @@ pub(in crate::runspace) struct Core {
     /// The job of the code that made the invocation: what runs for it, runs for that.
     job: Option<Arc<dyn CurrentJob>>,
     body: Mutex<Option<Body>>,
+    /// Its span, until it ends.
+    trace: Mutex<Place>,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
@@ -60,14 +63,17 @@ impl Core {
         body: Body,
     ) -> Arc<Self> {
         let stop = StopToken::child_of_current();
+        let seat = Seat::new(name, Arc::downgrade(host), Some(stop.clone()));
+        let trace = trace::job(seat.id(), seat.name(), "invoke!");
         Arc::new(Self {
-            seat: Seat::new(name, Arc::downgrade(host), Some(stop.clone())),
+            seat,
             source,
             host: Arc::downgrade(host),
             place: host.title(),
             stop,
             job: here::job(),
             body: Mutex::new(Some(body)),
+            trace: Mutex::new(trace),
             progress: Mutex::new(Progress::default()),
             changed: Condvar::new(),
         })
@@ -211,6 +217,7 @@ impl Core {
             job: Some(Inside::before(self.job.clone(), &self.seat)),
             // To the job it runs for, this is a thread that works for its body.
             call: std::ptr::from_ref(self).addr(),
+            trace: self.trace.lock().clone(),
             ..Context::default()
         }
     }
@@ -226,6 +233,9 @@ impl Core {
             Err(InvocationErrorKind::Stopped) => InvocationState::Stopped,
             Err(_) => InvocationState::Failed,
         };
+        // Before anyone sees the end.
+        let trace = std::mem::take(&mut *self.trace.lock());
+        trace.end(&state);
         let mut progress = self.progress.lock();
         progress.failure = end.err();
         progress.phase = Phase::Finished(state);
