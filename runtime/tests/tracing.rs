@@ -441,8 +441,7 @@ fn each_try_of_an_item_has_its_span_and_its_end() {
                 n
             }
             let retry = Retry::times(1);
-            let threads =
-                foreach_parallel!(0..3_u64, retry = retry.clone(), throttle = 2, |n| body(n));
+            let threads = foreach_parallel!(0..3_u64, retry = retry, throttle = 2, |n| body(n));
             assert_eq!(threads.outcomes().filter(Result::is_ok).count(), 2);
             let processes =
                 foreach_parallel!(0..3_u64, retry = retry, throttle = 2, on = process, |n| {

@@ -225,6 +225,60 @@ const SHOWN: &[&str] = &[
     "14 multiples of 7, from Some(7) to Some(98)\n",
 ];
 
+/// No more items overlap than the throttle allows, on threads as in processes; each is in the timeline and
+/// in the picture.
+#[test]
+fn the_timeline_shows_the_throttle() {
+    const THROTTLE: usize = 4;
+    const ITEMS: usize = 24;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timeline"));
+    let text = shown(command.arg(folder.path()));
+    let json = fs::read(folder.path().join("timeline.json")).unwrap();
+    let trace: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let svg = fs::read_to_string(folder.path().join("timeline.svg")).unwrap();
+    for (group, (call, colour)) in [("on threads", "#3B7DD8"), ("in processes", "#E07B39")]
+        .into_iter()
+        .enumerate()
+    {
+        let of_kind = |kind: &str| -> Vec<&serde_json::Value> {
+            let is_it = |it: &&serde_json::Value| it["ph"] == kind && it["pid"] == group;
+            events.iter().filter(is_it).collect()
+        };
+        let items = of_kind("X");
+        let indices: HashSet<u64> = items
+            .iter()
+            .map(|it| it["args"]["index"].as_u64().unwrap())
+            .collect();
+        assert_eq!((items.len(), indices.len()), (ITEMS, ITEMS), "{call}");
+        assert!(items.iter().all(|it| it["args"]["outcome"] == "ok"));
+        assert_eq!(of_kind("i").len(), ITEMS, "each has said something");
+
+        let spans: Vec<(u64, i64, i64)> = items
+            .iter()
+            .map(|it| {
+                let nanos = |name: &str| (it[name].as_f64().unwrap() * 1000.0).round() as i64;
+                let start = nanos("ts");
+                (it["tid"].as_u64().unwrap(), start, start + nanos("dur"))
+            })
+            .collect();
+        let runs = |at: i64| spans.iter().filter(move |it| it.1 <= at && at < it.2);
+        let most = spans.iter().map(|it| runs(it.1).count()).max().unwrap();
+        assert!((2..=THROTTLE).contains(&most), "{call}: {most} at once");
+        assert!(text.contains(&format!("{call}: {ITEMS} items, at most {most} at once\n")));
+        for (row, start, _) in &spans {
+            let on_row = runs(*start).filter(|it| it.0 == *row).count();
+            assert_eq!(on_row, 1, "{call}: a worker runs one item at a time");
+        }
+        let bars = svg
+            .split('<')
+            .filter(|it| it.starts_with("rect ") && it.contains(colour));
+        assert_eq!(bars.count(), ITEMS, "{call}: bars in the picture");
+    }
+    assert!(svg.contains("throttle = 4"), "{svg}");
+}
+
 // How programs are run: never longer than `LIMIT`.
 
 fn logscan(arguments: &[&str], folder: &Path) -> Output {
