@@ -45,6 +45,40 @@
 //! | `progress` | `progress = "Hashing"` and the module `progress` | |
 //! | `rate` | `rate = 50.per_second()` | |
 //! | `serde` | [`collections`] as data | |
+//! | `tracing` | spans of calls, items and jobs; events of child processes, see [Tracing](#tracing) | |
+//!
+//! # Tracing
+//! With the feature `tracing`, code that runs elsewhere belongs to the span it was started from, on every back
+//! end: what a body logs with the crate [`tracing`](https://docs.rs/tracing) is in the span of the caller, and
+//! goes to the subscriber of the caller, be it that of the program or one for its thread. Between the
+//! two are spans of this crate, of the target `runspace`:
+//!
+//! | span | level | of | fields |
+//! |---|---|---|---|
+//! | `foreach_parallel` | info | a call, until its results are gone | `name`, `location`, `throttle`, `items` if the input says how many |
+//! | `item` | debug | one try of an item | `index`, `attempt`, `call` (its name, or its place), `throttle`, `worker` (`ThreadId(3)`, `process 4711`), `outcome`, `error` |
+//! | `job` | info | a job or an invocation, from when it is made | `id`, `name`, `command`, `outcome` (its last state) |
+//!
+//! The `outcome` of an item is `ok`; `bad` for a value that is a failure (such as an `Err`, where `retry` or `halt` asks); `failed`,
+//! with what went wrong in `error`; `again` if another try follows; `stopped`; or `not run` if no worker came for it. At any moment
+//! there are no more spans of items than the throttle allows, but for bodies that do not return after
+//! their timeout. Of an item in a process, the span includes the start of the process if it needs
+//! one, and `worker` is recorded at the end.
+//!
+//! Where no subscriber wants the spans of items when a call starts, it costs what it costs without the
+//! feature. Where one does, items run one by one rather than in batches, and each costs its span.
+//!
+//! **In a child process** `main` does not run, so nobody says there what becomes of events. This crate does:
+//! they arrive in the parent, in the span of the item or the job, under the target `runspace::child` with
+//! their level and message, and with `child.target`, `child.pid` and `child.fields` (`name=value ..`). A
+//! child sends what some subscriber of its parent wants when the call or the job starts. Beyond that, events
+//! from errors to debug are always among the [`records`](Job::records) of the job that runs there, if one
+//! does: as `Error`, `Warning`, `Information` and `Debug`. Spans of a child's own stay there. A
+//! body that wants another subscriber sets it for its thread (`tracing::subscriber::set_default`): the one of the
+//! process is taken. Where a constructor of the program has set one before, that stays, and events go to
+//! it alone.
+//!
+//! `examples/timeline.rs` draws which worker ran which item when, and writes it for Perfetto.
 //!
 //! # Platforms
 //! Everything here is std and crossbeam, for any platform with threads; it is tested on Linux x86-64.

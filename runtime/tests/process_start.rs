@@ -362,7 +362,7 @@ fn a_worker_of_another_protocol_is_refused_with_both_named() {
             for part in [
                 "not the same program",
                 "it has protocol 99, build deadbeef",
-                "and this one protocol 2, build ",
+                "and this one protocol 3, build ",
             ] {
                 assert!(text.contains(part), "{part:?} is not in {text:?}");
             }
@@ -413,8 +413,8 @@ fn a_worker_of_another_build_is_refused_with_both_named() {
             for error in [job_error(), call_error()] {
                 let text = error.to_string();
                 for (words, variable) in [
-                    ("it has protocol 2, build ", "OTHER_BUILD"),
-                    ("this one protocol 2, build ", "OWN_BUILD"),
+                    ("it has protocol 3, build ", "OTHER_BUILD"),
+                    ("this one protocol 3, build ", "OWN_BUILD"),
                 ] {
                     let part = format!("{words}{}", std::env::var(variable).unwrap());
                     assert!(text.contains(&part), "{part:?} is not in {text:?}");

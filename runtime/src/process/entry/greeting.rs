@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::sys::image::image;
 
 /// Counts the changes of the protocol. Both sides say theirs; different ones do not talk.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// What both sides say of themselves. Its form does not change with the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
