@@ -414,3 +414,33 @@ impl Control {
 
 /// Slots of all workers of a call.
 pub(crate) type Slots<T> = Mutex<Vec<Arc<Slot<T>>>>;
+
+#[cfg(all(test, feature = "tracing", not(loom)))]
+mod tests {
+    use tracing::level_filters::LevelFilter;
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// Whether a call without limits has a control here: whether its items run one by one.
+    fn has_control() -> bool {
+        let settings = Settings::default();
+        let control = Control::new(&settings, None);
+        assert!(control.is_none());
+        let items = trace::Items::wanted(&Place::default(), || "a call".to_owned());
+        Control::with_spans(control, &settings, None, items).is_some()
+    }
+
+    #[test]
+    fn a_call_pays_for_spans_only_where_a_subscriber_wants_them() {
+        assert!(!has_control(), "no subscriber");
+        let with = |level: LevelFilter| {
+            let subscriber = Registry::default().with(level);
+            tracing::subscriber::with_default(subscriber, has_control)
+        };
+        assert!(!with(LevelFilter::INFO));
+        assert!(with(LevelFilter::DEBUG));
+        assert!(!with(LevelFilter::OFF));
+    }
+}
