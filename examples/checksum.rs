@@ -8,18 +8,25 @@
 //!   "missing": No such file or directory (os error 2)
 //! ```
 //!
+//! With `--progress` it says how far it is, with `--summary` what it came to. With `--journal FILE` each
+//! file that is done is written down, and after a crash `--resume` goes on from there: a file is done
+//! if its path, its size and its time are those of then.
+//!
 //! Without a path it takes the current directory. The lines are those of
 //! `find . -type f -exec sha256sum {} +`, so `sha256sum --check` reads them. The work is one
 //! `foreach_parallel!`, in `run`.
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
+use std::time::SystemTime;
 
 use clap::{Parser, value_parser};
 use runspace::{foreach_parallel, stopping};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
@@ -41,6 +48,22 @@ struct Args {
     /// Print lines sorted by path instead of as they are finished
     #[arg(short, long)]
     ordered: bool,
+
+    /// Show how far it is, on stderr
+    #[arg(short, long)]
+    progress: bool,
+
+    /// Say at the end how many there were, what failed and what took longest, on stderr
+    #[arg(short, long)]
+    summary: bool,
+
+    /// Write down what is done in this file, which must be new
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+
+    /// Go on from the journal: files in it that have not changed are not read again
+    #[arg(long, requires = "journal")]
+    resume: bool,
 }
 
 fn cores() -> u16 {
@@ -60,50 +83,82 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> io::Result<ExitCode> {
-    let lines = foreach_parallel!(
+    let mut lines = foreach_parallel!(
         files(args.paths),
+        name = "Hashing",
         throttle = usize::from(args.jobs),
         ordered = args.ordered,
+        progress = args.progress,
+        journal = args.journal,
+        resume = args.resume,
         init(buffer = vec![0; 64 * 1024]),
-        |file| line(&file?, &mut buffer)
+        |file| line(Path::new(&file?.path), &mut buffer)
     );
+    let report = lines.report();
 
-    let mut out = io::stdout().lock();
-    let mut count = 0;
-    let mut failures = Vec::new();
+    let above_bar = args.progress && io::stdout().is_terminal();
+    let mut out = io::stdout();
     for outcome in lines.outcomes() {
-        count += 1;
         // A body that panics costs its own file and no other.
-        match outcome.unwrap_or_else(|panic| Err(panic.to_string())) {
-            Ok(line) => out.write_all(&line)?,
-            Err(failure) => {
-                complain(&format!("checksum: {failure}"));
-                failures.push(failure);
+        match outcome {
+            Ok(Ok(line)) if above_bar => {
+                runspace::progress::println(String::from_utf8_lossy(&line).trim_end());
             }
+            Ok(Ok(line)) => out.write_all(&line)?,
+            Ok(Err(failure)) => {
+                complain(&format!("checksum: {failure}"));
+                report.add(&failure);
+            }
+            Err(panic) => complain(&format!("checksum: {panic}")),
         }
     }
     out.flush()?;
 
-    if failures.is_empty() {
+    if args.summary {
+        complain(&report.to_string());
+    }
+    if report.failed() == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    complain(&format!(
-        "{} of {count} files could not be read:",
-        failures.len()
-    ));
-    for failure in failures {
-        complain(&format!("  {failure}"));
+    if !args.summary {
+        let count = report.succeeded() + report.failed();
+        complain(&format!(
+            "{} of {count} files could not be read:",
+            report.failed()
+        ));
+        for failure in report.failures() {
+            complain(&format!("  {}", failure.text));
+        }
     }
     Ok(ExitCode::FAILURE)
 }
 
+/// A file as it was found. What the journal tells it by: one that has changed is another.
+#[derive(Serialize)]
+struct Found {
+    path: OsString,
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Found {
+    fn new(entry: DirEntry) -> Self {
+        let metadata = entry.metadata().ok();
+        Self {
+            size: metadata.as_ref().map_or(0, |it| it.len()),
+            modified: metadata.and_then(|it| it.modified().ok()),
+            path: entry.into_path().into(),
+        }
+    }
+}
+
 /// Every file to hash, found while the first ones are hashed already.
-fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = Result<PathBuf, String>> + Send {
+fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = Result<Found, String>> + Send {
     let entries = paths
         .into_iter()
         .flat_map(|path| WalkDir::new(path).sort_by_file_name());
     entries.filter_map(|entry| match entry {
-        Ok(entry) => is_wanted(&entry).then(|| Ok(entry.into_path())),
+        Ok(entry) => is_wanted(&entry).then(|| Ok(Found::new(entry))),
         Err(error) => {
             let path = error.path().unwrap_or(Path::new("")).to_owned();
             let error = error
@@ -166,7 +221,7 @@ fn failure(path: &Path, error: &io::Error) -> String {
     format!("{path:?}: {error}")
 }
 
-/// Like `eprintln!`, but a stderr that nobody reads is no reason to panic.
+/// To stderr, above the bar if there is one. Nobody reading it is no reason to panic.
 fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    runspace::progress::eprintln(text);
 }

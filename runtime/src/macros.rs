@@ -44,7 +44,7 @@
 /// | `retry_if` | with `retry`: which results are worth another try, a closure from `&result` to `bool` | every `Err` |
 /// | `halt` | when the call has had enough, a [`Halt`](crate::Halt) | after the last item |
 /// | `progress` | shows how far the call is under this title, a `&str` or a `String`; `true` is the call's `name`; needs the feature `progress`, see below | `false`: nothing is shown |
-/// | `journal` | the file in which each item is written down with its value, a path or a `Journal`; needs the feature `journal` | none |
+/// | `journal` | the file in which each item is written down with its value, a path, a `Journal`, or an `Option` of either; needs the feature `journal` | none |
 /// | `resume` | with `journal`: whether items that are finished have their value from there, a `bool` | `false`: the file has to be new, or empty |
 /// | `within` | the [`Scope`](crate::Scope) that the items may borrow from | none, see below |
 /// | `on` | where items run, see below | `thread` |

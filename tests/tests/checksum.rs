@@ -189,6 +189,77 @@ fn a_file_that_fails_to_read_costs_no_other() {
 }
 
 #[test]
+fn a_journal_is_gone_on_from_and_sees_what_has_changed() {
+    let folder = folder();
+    let notes = tempfile::tempdir().unwrap();
+    let journal = notes.path().join("run.jsonl");
+    for name in ["a", "b", "c"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let with_journal = |more: &[&str]| {
+        let mut checksum = checksum();
+        checksum.args(["--ordered", "--journal"]).arg(&journal);
+        checksum.args(more).current_dir(&folder);
+        output(&mut checksum)
+    };
+    let first = with_journal(&[]);
+    assert_eq!(
+        text(&first.stdout),
+        format!("{X}  ./a\n{X}  ./b\n{X}  ./c\n")
+    );
+    let done = fs::read_to_string(&journal).unwrap();
+
+    let refused = with_journal(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).contains("resume"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!(text(&refused.stdout), "");
+
+    fs::write(folder.path().join("b"), "more than before").unwrap();
+    let again = with_journal(&["--resume"]);
+    assert_eq!(text(&again.stdout), lines_of(&folder, &["a", "b", "c"]));
+    assert_ne!(again.stdout, first.stdout);
+    let more = fs::read_to_string(&journal).unwrap();
+    // One file was read: what the journal had is untouched, and only that one is new in it.
+    let new = more.strip_prefix(done.as_str()).expect(&more);
+    assert_eq!(new.matches("\"outcome\"").count(), 1, "{new}");
+}
+
+/// What sha256sum says of these files of a folder.
+fn lines_of(folder: &TempDir, names: &[&str]) -> String {
+    let mut sums = command("sha256sum");
+    let paths = names.iter().map(|name| format!("./{name}"));
+    text(&run(sums.args(paths).current_dir(folder)).stdout).to_owned()
+}
+
+#[test]
+fn progress_and_a_summary_stand_beside_the_sums() {
+    let folder = folder();
+    for name in ["a", "b"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let arguments = ["--progress", "--summary", "--ordered", "a", "b", "missing"];
+    let ours = output(
+        checksum()
+            .args(arguments)
+            .env("RUNSPACE_PROGRESS", "plain")
+            .current_dir(&folder),
+    );
+    assert_eq!(ours.status.code(), Some(1));
+    assert_eq!(text(&ours.stdout), format!("{X}  a\n{X}  b\n"));
+    let stderr = text(&ours.stderr);
+    assert!(stderr.contains("Hashing: 3 done, 1 failed"), "{stderr}");
+    assert!(
+        stderr.contains("2 done in ") && stderr.contains(", 1 failed"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("1 x \"missing\": No such file"), "{stderr}");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_file_that_vanishes_costs_no_other() {
     // The directory lists the descriptor that is open to list it, and that is closed when the

@@ -193,8 +193,8 @@ impl Options {
     /// The file in which items and their values are kept.
     #[cfg(feature = "journal")]
     pub fn journal(mut self, journal: impl IntoJournal) -> Self {
-        self.journal = Some(journal.into_journal());
-        self.control.has_journal = true;
+        self.journal = journal.into_journal();
+        self.control.has_journal = self.journal.is_some();
         self
     }
 

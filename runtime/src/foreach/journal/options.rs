@@ -37,25 +37,32 @@ impl Journal {
 
 /// What `journal = ..` takes.
 #[diagnostic::on_unimplemented(
-    message = "`journal` is the path of a file, or a `Journal`, not `{Self}`",
+    message = "`journal` is the path of a file, a `Journal`, or an `Option` of one, not `{Self}`",
     label = "not a path; write `\"run.jsonl\"`"
 )]
 pub trait IntoJournal {
-    /// The file that it means.
-    fn into_journal(self) -> Journal;
+    /// The file that it means, if any.
+    fn into_journal(self) -> Option<Journal>;
 }
 
 impl IntoJournal for Journal {
-    fn into_journal(self) -> Journal {
-        self
+    fn into_journal(self) -> Option<Journal> {
+        Some(self)
+    }
+}
+
+/// For programs whose user decides: `None` is no journal.
+impl<J: IntoJournal> IntoJournal for Option<J> {
+    fn into_journal(self) -> Option<Journal> {
+        self?.into_journal()
     }
 }
 
 macro_rules! paths {
     ($($path:ty),*) => {$(
         impl IntoJournal for $path {
-            fn into_journal(self) -> Journal {
-                Journal::new(self)
+            fn into_journal(self) -> Option<Journal> {
+                Some(Journal::new(self))
             }
         }
     )*};
