@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Pid;
+use rustix::process::{Pid, setpgid};
 
 use super::child::{Born, Lines, NoLines, Supervisor};
 use super::link::{Link, Start};
@@ -313,8 +313,11 @@ impl Template {
         template.send_descriptors(&sent).ok()?;
         drop((theirs, to_out, to_err));
         let number = template.receive_bytes(TO_COPY)?;
+        let pid = Pid::from_raw(i32::from_ne_bytes(number))?;
+        // The copy does so as well, but perhaps not yet, and what ends the template ends its group.
+        let _ = setpgid(Some(pid), Some(pid));
         let born = Born {
-            pid: Pid::from_raw(i32::from_ne_bytes(number))?,
+            pid,
             out: Some(out),
             err: Some(err),
         };
