@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::super::Failure;
 #[cfg(test)]
 use super::super::child::Handle;
-use super::super::child::Lines;
+use super::super::child::{Lines, is_shortage};
 use super::super::entry::{Body, Order, What};
 use super::super::link::{Link, Start, unread};
 use super::super::wire::{FrameError, Kind};
@@ -35,10 +35,13 @@ pub(crate) struct Running<T> {
 
 /// A process that has run nothing yet: a spare one if there is one. What it prints goes to `lines`.
 pub(crate) fn fresh(start: &Start, lines: Arc<dyn Lines>) -> Result<Link, Failure> {
-    match place().spares.take(start, &lines) {
+    let take = || match place().spares.take(start, &lines) {
         Some(link) => Ok(link),
-        None => Link::start(start, lines),
-    }
+        None => Link::start(start, Arc::clone(&lines)),
+    };
+    let is_short =
+        |failure: &Failure| matches!(failure, Failure::NoProcess(error) if is_shortage(error));
+    start.supervisor.patiently(take, is_short)
 }
 
 /// Runs `body` in the process behind `link`, which has not run any yet.

@@ -77,6 +77,8 @@ struct Life {
     exit: Option<Exit>,
     oom_kills: u64,
     asked: bool,
+    /// Nobody wants anything of it any more.
+    leaves: bool,
 }
 
 impl Shared {
@@ -92,6 +94,7 @@ impl Shared {
             exit: None,
             oom_kills: 0,
             asked: false,
+            leaves: false,
         };
         Self {
             pid,
@@ -172,6 +175,18 @@ impl Shared {
 
     pub(super) fn is_buried(&self) -> bool {
         self.life.lock().reaped
+    }
+
+    /// Notes that nobody wants anything of it any more.
+    fn leave(&self) {
+        let mut life = self.life.lock();
+        if !life.reaped && !std::mem::replace(&mut life.leaves, true) {
+            self.supervisor.add_leaver();
+        }
+    }
+
+    pub(super) fn is_leaver(&self) -> bool {
+        self.life.lock().leaves
     }
 
     /// Whether the system says that it has ended, for systems without descriptors of processes.
@@ -367,6 +382,7 @@ impl Child {
     /// Lets it leave by itself, within a few seconds.
     pub(crate) fn let_leave(mut self) {
         self.left_alone = true;
+        self.handle.0.leave();
         let child = Arc::downgrade(&self.handle.0);
         self.handle
             .0
@@ -382,6 +398,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if !self.left_alone {
+            self.handle.0.leave();
             self.handle.kill();
         }
     }

@@ -19,4 +19,4 @@ pub use exit::{Crash, Exit};
 pub(crate) use handle::{Born, Child, Handle, Patience};
 #[cfg(feature = "ctrl_c")]
 pub(crate) use roll::kill_all;
-pub(crate) use supervisor::{Spec, Supervisor, supervisor, supervisor_for};
+pub(crate) use supervisor::{Spec, Supervisor, is_shortage, supervisor, supervisor_for};

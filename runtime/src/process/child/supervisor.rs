@@ -23,6 +23,9 @@ use crate::sync::{Condvar, Mutex};
 /// How long the thread stays without children.
 const KEEP: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
 
+/// How long a child waits at most for room that others are about to leave.
+const FOR_ROOM: Duration = Duration::from_secs(2);
+
 /// How often children are looked after that the system gives no descriptor of.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -56,10 +59,22 @@ struct Queue {
     over: bool,
 }
 
+/// Children that are on their way out: they are of no use any more, and still have descriptors and a
+/// number.
+#[derive(Default)]
+struct Leavers {
+    /// How many there are.
+    count: usize,
+    /// How many have gone so far.
+    gone: u64,
+}
+
 /// The thread that all children belong to, for those who give it orders.
 pub(crate) struct Supervisor {
     identity: Identity,
     queue: Mutex<Queue>,
+    leavers: Mutex<Leavers>,
+    has_gone: Condvar,
     wake: OwnedFd,
     epoll: OwnedFd,
 }
@@ -92,6 +107,8 @@ impl Supervisor {
         let supervisor = Arc::new(Self {
             identity,
             queue: Mutex::new(Queue::default()),
+            leavers: Mutex::new(Leavers::default()),
+            has_gone: Condvar::new(),
             wake,
             epoll,
         });
@@ -164,6 +181,50 @@ impl Supervisor {
         self.identity == other.identity
     }
 
+    /// One more child is on its way out.
+    pub(super) fn add_leaver(&self) {
+        self.leavers.lock().count += 1;
+    }
+
+    fn remove_leaver(&self) {
+        let mut leavers = self.leavers.lock();
+        leavers.count -= 1;
+        leavers.gone += 1;
+        drop(leavers);
+        self.has_gone.notify_all();
+    }
+
+    /// Has `start` start a process. If there is no room for it, because of others that have done their
+    /// work and are about to leave, it tries again as they do. `is_short` tells such a failure.
+    pub(crate) fn patiently<T, E>(
+        &self,
+        start: impl Fn() -> Result<T, E>,
+        is_short: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        let end = Instant::now() + FOR_ROOM;
+        loop {
+            match start() {
+                Err(error) if is_short(&error) && self.wait_for_leaver(end) => {}
+                started => return started,
+            }
+        }
+    }
+
+    /// Waits until a child is gone that is on its way out, and what it has with it. False when there
+    /// is none, or not one of them goes before `end`.
+    fn wait_for_leaver(&self, end: Instant) -> bool {
+        let mut leavers = self.leavers.lock();
+        let before = leavers.gone;
+        while leavers.gone == before {
+            let left = end.saturating_duration_since(Instant::now());
+            if leavers.count == 0 || left.is_zero() {
+                return false;
+            }
+            leavers = self.has_gone.wait_timeout(leavers, left).0;
+        }
+        true
+    }
+
     /// Whether its thread has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.queue.lock().over
@@ -182,6 +243,15 @@ impl Supervisor {
         }
         Ok(())
     }
+}
+
+/// Whether the system has too few descriptors or processes just now.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let short = [Errno::MFILE, Errno::NFILE, Errno::AGAIN];
+    error
+        .raw_os_error()
+        .is_some_and(|it| short.contains(&Errno::from_raw_os_error(it)))
 }
 
 impl fmt::Debug for Supervisor {
@@ -390,7 +460,12 @@ impl Thread {
             now.saturating_sub(std::mem::replace(before, now))
         });
         if ward.child.is_buried() {
+            let is_leaver = ward.child.is_leaver();
+            // With its descriptors, before anybody is told.
             self.children.remove(&number);
+            if is_leaver {
+                self.supervisor.remove_leaver();
+            }
         }
     }
 }

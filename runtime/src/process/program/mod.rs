@@ -20,7 +20,7 @@ use std::sync::Arc;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::Failure;
-use super::child::{Born, Child, Exit, Handle, Lines, NoLines, Spec, supervisor};
+use super::child::{Born, Child, Exit, Handle, Lines, NoLines, Spec, is_shortage, supervisor};
 use super::entry::{DEPTH_VARIABLE, depth};
 use super::link::MOST_DEPTH;
 use super::sys::spawn;
@@ -60,12 +60,16 @@ pub(crate) fn start(
     let directory = options.directory.as_deref();
     let program = spawn::Program::new(&admitted.path, args, variables, directory)
         .map_err(|error| Failure::NoProcess(find::not_started(&path, &error)))?;
-    let spec = Spec {
-        start: Box::new(move || born(&program)),
+    let program = Arc::new(program);
+    let spec = || Spec {
+        start: {
+            let program = Arc::clone(&program);
+            Box::new(move || born(&program))
+        },
         channel: None,
-        lines,
+        lines: Arc::clone(&lines),
     };
-    let started = supervisor().and_then(|it| it.spawn(spec));
+    let started = supervisor().and_then(|it| it.patiently(|| it.spawn(spec()), is_shortage));
     let child = started.map_err(|error| Failure::NoProcess(find::not_started(&path, &error)))?;
     Ok(Program {
         child,
