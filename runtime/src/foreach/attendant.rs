@@ -15,6 +15,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::executor::{Desk, Elastic, Target};
+use crate::per_process::PerProcess;
 use crate::sync::Mutex;
 use crate::threads::{self, Task};
 
@@ -23,20 +24,17 @@ const LOOK: Duration = Duration::from_micros(250);
 /// After so many looks at nothing it goes, until it is called again.
 const IDLE_LOOKS: u32 = 40;
 
-static DESKS: Mutex<Desks> = Mutex::new(Desks {
-    new: Vec::new(),
-    seen: Vec::new(),
-    attended_in: None,
-});
+static DESKS: PerProcess<Mutex<Desks>> = PerProcess::new(Mutex::default);
 
 /// Desks with a task that nobody has fetched, as far as is known.
+#[derive(Default)]
 struct Desks {
     /// Since the last look.
     new: Vec<Weak<Desk>>,
     /// From before it.
     seen: Vec<Weak<Desk>>,
-    /// The process whose attendant is there: one that was forked from it has none.
-    attended_in: Option<u32>,
+    /// The attendant is there.
+    attended: bool,
 }
 
 /// The thread that reads the results, or a kept one when it does not come for them.
@@ -83,10 +81,9 @@ where
 
 fn attend_to(desk: &Arc<Desk>) -> io::Result<()> {
     let mut desks = DESKS.lock();
-    let own = Some(std::process::id());
-    if desks.attended_in != own {
+    if !desks.attended {
         threads::spawn(Box::new(attend))?;
-        desks.attended_in = own;
+        desks.attended = true;
     }
     desks.new.push(Arc::downgrade(desk));
     Ok(())
@@ -120,7 +117,7 @@ fn leave() -> bool {
     let mut desks = DESKS.lock();
     let may_leave = desks.new.is_empty();
     if may_leave {
-        desks.attended_in = None;
+        desks.attended = false;
     }
     may_leave
 }

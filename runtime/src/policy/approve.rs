@@ -6,7 +6,7 @@ use std::io;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 
-use super::state::{Hash, state};
+use super::state::{Hash, change};
 use crate::named;
 
 /// Lets the job of this name start under [`ApprovedOnly`](super::Policy::ApprovedOnly): that of a
@@ -31,12 +31,13 @@ pub fn approve_job(name: impl Into<String>) -> Result<(), ApproveError> {
     if places.len() > 1 {
         return Err(ApproveError::Ambiguous { name, places });
     }
-    let mut state = state().lock();
-    if state.is_fixed {
-        return Err(ApproveError::Fixed);
-    }
-    state.jobs.insert(name);
-    Ok(())
+    change(|state| {
+        if state.is_fixed {
+            return Err(ApproveError::Fixed);
+        }
+        state.jobs.insert(name.clone());
+        Ok(())
+    })
 }
 
 /// Lets the program at `path` start under [`ApprovedOnly`](super::Policy::ApprovedOnly).
@@ -89,12 +90,14 @@ fn approve(path: &Path, hash: Option<Hash>) -> Result<(), ApproveError> {
         path: path.to_owned(),
         error,
     })?;
-    let mut state = state().lock();
-    if state.is_fixed {
-        return Err(ApproveError::Fixed);
-    }
-    state.files.entry(canonical).or_default().extend(hash);
-    Ok(())
+    change(|state| {
+        if state.is_fixed {
+            return Err(ApproveError::Fixed);
+        }
+        let hashes = state.files.entry(canonical.clone()).or_default();
+        hashes.extend(hash);
+        Ok(())
+    })
 }
 
 fn read_hash(text: &str) -> Option<Hash> {

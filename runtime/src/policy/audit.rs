@@ -5,7 +5,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::SystemTime;
 
-use super::state::state;
+use crate::per_process::PerProcess;
+use crate::sync::Mutex;
 
 /// How many records are kept.
 const MOST: usize = 1024;
@@ -71,18 +72,31 @@ impl fmt::Display for AuditRecord {
 /// ```
 #[must_use]
 pub fn audit() -> Vec<AuditRecord> {
-    state().lock().log.records.iter().cloned().collect()
+    LOG.lock().records.iter().cloned().collect()
+}
+
+/// What this process has been asked.
+static LOG: PerProcess<Mutex<Log>> = PerProcess::new(Mutex::default);
+
+/// Notes what was asked, and what the answer was.
+pub(super) fn note(
+    what: String,
+    location: &'static Location<'static>,
+    verdict: Verdict,
+    reason: Option<String>,
+) {
+    LOG.lock().add(what, location, verdict, reason);
 }
 
 /// The last records.
-#[derive(Default)]
-pub(super) struct Log {
+#[derive(Debug, Default)]
+struct Log {
     records: VecDeque<AuditRecord>,
     last: u64,
 }
 
 impl Log {
-    pub(super) fn add(
+    fn add(
         &mut self,
         what: String,
         location: &'static Location<'static>,

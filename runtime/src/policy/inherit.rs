@@ -1,31 +1,36 @@
 //! What a child is told of the policy.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::level::Policy;
 use super::source::PolicySource;
-use super::state::{Files, Hash, State, state};
+use super::state::{Files, Hash, State, change, state};
 
 /// Of the encoding. Parent and child are the same build, so it only guards against mistakes.
 const VERSION: u8 = 1;
 
 /// The policy and the approvals of this process, for a child to [`take_over`].
 pub(crate) fn hand_on() -> Vec<u8> {
-    state().lock().hand_on()
+    state().hand_on()
 }
 
 /// Makes this process at least as strict as the one whose [`hand_on`] these bytes are. What makes no
 /// sense is as strict as can be.
 pub(crate) fn take_over(bytes: &[u8]) {
-    state().lock().take_over(bytes);
+    let taken = change(|state| {
+        state.take_over(bytes);
+        Ok::<(), Infallible>(())
+    });
+    taken.unwrap_or_else(|never| match never {});
 }
 
 /// What `RUNSPACE_POLICY` has to be for a program that would find `given` in it, if it has to be
 /// changed.
 pub(crate) fn for_program(given: Option<&OsStr>) -> Option<&'static str> {
-    let policy = state().lock().policy;
+    let policy = state().policy;
     let given = given.map(|word| Policy::parse(word).unwrap_or(Policy::Deny));
     (given.unwrap_or_default() < policy).then(|| policy.word())
 }

@@ -61,7 +61,7 @@ pub use crate::named::{KnownJob, known_jobs};
 
 use std::panic::Location;
 
-use state::state;
+use state::{change, state};
 
 /// The environment variable that the policy of a process can come from.
 pub const VARIABLE: &str = "RUNSPACE_POLICY";
@@ -73,19 +73,18 @@ pub const VARIABLE: &str = "RUNSPACE_POLICY";
 /// It is stricter already; the error says where that was set.
 #[track_caller]
 pub fn set(policy: Policy) -> Result<(), LoosenError> {
-    state()
-        .lock()
-        .set(policy, PolicySource::Code(Location::caller()))
+    let source = PolicySource::Code(Location::caller());
+    change(|state| state.set(policy, source.clone()))
 }
 
 /// The policy of this process now.
 #[must_use]
 pub fn current() -> Policy {
-    state().lock().policy
+    state().policy
 }
 
 /// Where the policy of this process was set.
 #[must_use]
 pub fn source() -> PolicySource {
-    state().lock().source.clone()
+    state().source.clone()
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 
-use super::audit::Verdict;
+use super::audit::{self, Verdict};
 use super::denied::{Denied, Reason, What};
 use super::file;
 use super::level::Policy;
@@ -49,7 +49,7 @@ pub fn check(start: Start<'_>) -> Result<(), Denied> {
     if let Start::File { name, path } = start {
         return admit(name, path).map(drop);
     }
-    let mut state = state().lock();
+    let state = state();
     let (what, refused) = match start {
         Start::Job { name } => {
             let is_approved = state.jobs.contains(name);
@@ -85,7 +85,7 @@ pub(crate) fn admit(name: Option<&str>, path: &Path) -> Result<Admitted, Denied>
         held: None,
     };
     let files = {
-        let state = state().lock();
+        let state = state();
         match state.policy {
             Policy::Allow => return Ok(as_given),
             _ => state.files.clone(),
@@ -97,14 +97,14 @@ pub(crate) fn admit(name: Option<&str>, path: &Path) -> Result<Admitted, Denied>
         Err(reason) => (as_given, Some(reason)),
     };
     let what = What::File(name.map(str::to_owned), path.to_owned());
-    state().lock().decide(what, refused, location)?;
+    state().decide(what, refused, location)?;
     Ok(admitted)
 }
 
 impl State {
     /// `refused` is why it is not approved, if it is not.
     fn decide(
-        &mut self,
+        &self,
         what: What,
         refused: Option<Reason>,
         location: &'static Location<'static>,
@@ -120,7 +120,7 @@ impl State {
             Some(_) => Verdict::Refused,
         };
         let reason = refused.as_ref().map(Reason::to_string);
-        self.log.add(what.to_string(), location, verdict, reason);
+        audit::note(what.to_string(), location, verdict, reason);
         match refused {
             Some(reason) if verdict == Verdict::Refused => {
                 Err(Denied::new(what, self.policy, self.source.clone(), reason))

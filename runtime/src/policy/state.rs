@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use once_cell::race::OnceBox;
 
 use super::VARIABLE;
-use super::audit::Log;
 use super::level::{LoosenError, Policy};
 use super::source::PolicySource;
-use crate::sync::Mutex;
 
 /// A SHA-256.
 pub(super) type Hash = [u8; 32];
@@ -16,6 +17,7 @@ pub(super) type Hash = [u8; 32];
 /// The files that may run. One with hashes has to have one of them.
 pub(super) type Files = BTreeMap<PathBuf, BTreeSet<Hash>>;
 
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) policy: Policy,
     pub(super) source: PolicySource,
@@ -23,13 +25,34 @@ pub(super) struct State {
     pub(super) files: Files,
     /// The parent has said what is approved, and that is all.
     pub(super) is_fixed: bool,
-    pub(super) log: Log,
 }
 
 /// That of this process. The environment is read when it is first asked for.
-pub(super) fn state() -> &'static Mutex<State> {
-    static STATE: LazyLock<Mutex<State>> = LazyLock::new(|| Mutex::new(State::of_environment()));
-    &STATE
+///
+/// It is replaced as a whole rather than locked: a process made by `fork` has the policy of the one that
+/// made it, and no lock that a thread may have held there.
+fn place() -> &'static ArcSwap<State> {
+    static STATE: OnceBox<ArcSwap<State>> = OnceBox::new();
+    STATE.get_or_init(|| Box::new(ArcSwap::from_pointee(State::of_environment())))
+}
+
+/// What holds now.
+pub(super) fn state() -> Arc<State> {
+    place().load_full()
+}
+
+/// Changes it; not at all if that fails. `change` may be called more than once.
+pub(super) fn change<E>(change: impl Fn(&mut State) -> Result<(), E>) -> Result<(), E> {
+    let mut before = place().load();
+    loop {
+        let mut state = State::clone(&before);
+        change(&mut state)?;
+        let now = place().compare_and_swap(&*before, Arc::new(state));
+        if Arc::ptr_eq(&before, &now) {
+            return Ok(());
+        }
+        before = now;
+    }
 }
 
 impl State {
@@ -54,7 +77,6 @@ impl State {
             jobs: BTreeSet::new(),
             files: Files::new(),
             is_fixed: false,
-            log: Log::default(),
         }
     }
 

@@ -7,10 +7,11 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::host::Seat;
 use crate::context::{self, CurrentJob};
+use crate::per_process::PerProcess;
 use crate::sync::{Mutex, thread_local};
 
 thread_local! {
@@ -70,7 +71,7 @@ type Found = (Arc<Seat>, Option<Arc<dyn CurrentJob>>);
 
 /// By address. The job layer finds its own type through [`CurrentJob::as_any`], which an `Inside`
 /// passes on to the job it stands before; so it is found here instead.
-static INSIDES: LazyLock<Mutex<HashMap<usize, Found>>> = LazyLock::new(Mutex::default);
+static INSIDES: PerProcess<Mutex<HashMap<usize, Found>>> = PerProcess::new(Mutex::default);
 
 impl Inside {
     /// For the surroundings of the code that runs for `seat` and, if there is one, for `job`.

@@ -10,10 +10,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::here;
 use super::host::Seat;
+use crate::per_process::PerProcess;
 use crate::sync::Mutex;
 
 /// A wait of one piece of work for another.
@@ -31,7 +32,7 @@ struct Waits {
     all: BTreeMap<(u64, u64), Wait>,
 }
 
-static WAITS: LazyLock<Mutex<Waits>> = LazyLock::new(Mutex::default);
+static WAITS: PerProcess<Mutex<Waits>> = PerProcess::new(Mutex::default);
 
 /// A wait that could never end.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::per_process::PerProcess;
 use crate::sync::{Condvar, Mutex};
 
 /// How many items run at once: the value of `throttle = ..`, beside a plain number.
@@ -173,12 +174,12 @@ impl IntoThrottle for &Throttle {
 }
 
 fn by_name(name: &str, count: usize) -> Arc<Gate> {
-    static NAMED: std::sync::Mutex<Option<HashMap<String, Weak<Gate>>>> =
-        std::sync::Mutex::new(None);
+    // In a process made by `fork` the places are free: who has them is not there.
+    static NAMED: PerProcess<std::sync::Mutex<HashMap<String, Weak<Gate>>>> =
+        PerProcess::new(Default::default);
     let mut named = NAMED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let named = named.get_or_insert_default();
     if let Some(gate) = named.get(name).and_then(Weak::upgrade) {
         return gate;
     }

@@ -9,6 +9,8 @@ use std::ffi::{CStr, OsString, c_char, c_int};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use once_cell::race::OnceBox;
+
 use super::super::sys::channel::Channel;
 use super::super::sys::image::{self, Init};
 use super::super::sys::own::{self, NotAWorker};
@@ -41,13 +43,16 @@ pub(crate) fn marker(depth: u32) -> OsString {
 
 /// How many processes of jobs this one is inside of.
 pub(crate) fn depth() -> u32 {
-    static DEPTH: OnceLock<u32> = OnceLock::new();
-    *DEPTH.get_or_init(|| match WORKER.get() {
-        Some(worker) => worker.depth,
-        None => {
-            let text = std::env::var(DEPTH_VARIABLE).ok();
-            text.and_then(|it| it.parse().ok()).unwrap_or(0)
-        }
+    // No thread waits for another that looks: it may not be there, in a process made by `fork`.
+    static DEPTH: OnceBox<u32> = OnceBox::new();
+    *DEPTH.get_or_init(|| {
+        Box::new(match WORKER.get() {
+            Some(worker) => worker.depth,
+            None => {
+                let text = std::env::var(DEPTH_VARIABLE).ok();
+                text.and_then(|it| it.parse().ok()).unwrap_or(0)
+            }
+        })
     })
 }
 

@@ -8,9 +8,10 @@
 
 use std::ffi::{c_char, c_int, c_ulong};
 use std::ops::Range;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::{ptr, slice};
+
+use once_cell::race::OnceBox;
 
 /// What an entry of `.init_array` is on Linux with glibc.
 pub type Init = unsafe extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char);
@@ -72,8 +73,9 @@ pub(crate) struct Image {
 }
 
 pub(crate) fn image() -> &'static Image {
-    static IMAGE: OnceLock<Image> = OnceLock::new();
-    IMAGE.get_or_init(Image::read)
+    // No thread waits for another that reads: it may not be there, in a process made by `fork`.
+    static IMAGE: OnceBox<Image> = OnceBox::new();
+    IMAGE.get_or_init(|| Box::new(Image::read()))
 }
 
 impl Image {
