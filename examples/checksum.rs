@@ -25,7 +25,7 @@ use std::thread::available_parallelism;
 use std::time::SystemTime;
 
 use clap::{Parser, value_parser};
-use runspace::{foreach_parallel, stopping};
+use runspace::{Journal, foreach_parallel, stopping};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use walkdir::{DirEntry, WalkDir};
@@ -89,12 +89,14 @@ fn run(args: Args) -> io::Result<ExitCode> {
         throttle = usize::from(args.jobs),
         ordered = args.ordered,
         progress = args.progress,
-        journal = args.journal,
+        // Files may come, go and change: what is there now is what is wanted.
+        journal = args.journal.map(|path| Journal::new(path).may_change(true)),
         resume = args.resume,
         init(buffer = vec![0; 64 * 1024]),
         |file| line(Path::new(&file?.path), &mut buffer)
     );
     let report = lines.report();
+    let journal = lines.journal();
 
     let above_bar = args.progress && io::stdout().is_terminal();
     let mut out = io::stdout();
@@ -116,6 +118,12 @@ fn run(args: Args) -> io::Result<ExitCode> {
 
     if args.summary {
         complain(&report.to_string());
+        if args.resume {
+            let (known, gone) = (journal.resumed(), journal.missing().len());
+            complain(&format!(
+                "{known} known from the journal, {gone} in it gone or changed since"
+            ));
+        }
     }
     if report.failed() == 0 {
         return Ok(ExitCode::SUCCESS);

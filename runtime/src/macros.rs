@@ -250,24 +250,29 @@
 /// ```
 ///
 /// * Items are known by their content, not by their place: the hash is of what serde is told of the item, so
-///   the input may change between runs. Items that are new run; finished ones that the input has lost are
-///   counted in `Results::journal().missing()` and in the last line of the run. Of equal items as many
+///   no value is ever given to another item, in whatever order they come. Of equal items as many
 ///   are passed over as were finished. A `HashSet` has no order to be known by; a `HashMap` is put in order.
 /// * An item is finished if it has a value that is no `Err`. Everything else is run again.
-/// * The journal does not know the body and its captures. When they change, name another file; a call
-///   with another `name` than that of the journal is refused.
+/// * An input that has changed is told. Items that are new run. That it has fewer items than are finished is an
+///   error before anything runs; that it did not have a finished item is one behind all results, once it
+///   has been taken to its end. `Journal::new(path).may_change(true)` is for those who mean it: then
+///   `Results::journal().missing()` says what the input has lost, and so does the last line of the run.
+/// * A journal belongs to one call: one with another `name`, or with items or values of another type, is refused
+///   before anything runs. Without a name a call is known by its place in the source.
+/// * The journal does not know the body and its captures. When they change, name another file, or say so
+///   with `Journal::new(path).version("2")`.
 /// * Items are `Serialize`, values `Serialize` and `DeserializeOwned`. A value that is another one after it has been
 ///   written as JSON and read back is not stored, and the call says so in an error after its results.
 /// * The file is locked for the run. Lines outlive the end of the program, and with
-///   `Journal::new(path).sync(true)` a loss of power. A last line that was torn is cut off; any other line
-///   that is none is an error with its number. If the disk is full, results go on arriving, and the
-///   error comes after them.
+///   `Journal::new(path).sync(true)` a loss of power. A last line that was torn is cut off, and its item runs
+///   again: its value was never handed out. Any other line that is none is an error with its number. If the disk
+///   is full, results go on arriving, stored ones too, and the error comes after them.
 ///
 /// A line has these fields:
 ///
 /// | field | of an item |
 /// |---|---|
-/// | `event` | `item`; a run begins with a line `run` and ends with `end`, which have fields of their own |
+/// | `event` | `item`; a run begins with a line `run`, which says what is known of the call, and ends with `end`, which says what it came to |
 /// | `run` | the run, 16 digits |
 /// | `item`, `index`, `attempt` | the hash of the item, its place in the input from 0, the try from 1 |
 /// | `start`, `wall`, `cpu` | seconds since 1970; how many the try took; how many of a processor (threads on Linux) |

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use runspace::{Cause, ItemError, Journal, JournalErrorKind, foreach_parallel};
+use runspace::{Cause, Halt, ItemError, Journal, JournalErrorKind, foreach_parallel};
 use serde_json::Value;
 use support::{until, within};
 use tempfile::TempDir;
@@ -58,6 +58,7 @@ fn doubled(input: Vec<u64>, path: &Path) -> (Vec<u64>, u64) {
     let seen = Arc::clone(&runs);
     let mut all: Vec<u64> = foreach_parallel!(
         input,
+        name = "doubled",
         throttle = 3,
         journal = path,
         resume = true,
@@ -166,14 +167,192 @@ fn items_are_known_by_their_content_and_counted() {
 fn what_the_input_has_lost_is_told() {
     within(60, || {
         let (_folder, path) = journal();
-        assert_eq!(doubled(vec![1, 2, 3], &path).1, 3);
-        let results = foreach_parallel!([2_u64, 4], journal = &path, resume = true, |n| n * 2);
+        let halved = |input: Vec<u64>, may_change: bool| {
+            let journal = Journal::new(&path).may_change(may_change);
+            foreach_parallel!(input, throttle = 1, journal = journal, resume = true, |n| n
+                / 2)
+        };
+        assert_eq!(halved(vec![2, 4, 6], false).sum::<u64>(), 6);
+        // As many as there were, and one of them is another: it runs, and the error comes behind it.
+        let results = halved(vec![2, 8, 6], false);
         let journal = results.journal();
-        assert_eq!(results.sum::<u64>(), 12);
-        assert_eq!(journal.resumed(), 1);
-        assert_eq!(journal.missing().len(), 2);
+        let mut outcomes: Vec<_> = results.outcomes().collect();
+        let error = outcomes.pop().unwrap().unwrap_err();
+        assert_eq!(
+            outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
+            [1, 4, 3]
+        );
+        assert!(
+            matches!(kind(&error), JournalErrorKind::Missing { lines } if *lines == [3]),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("1 item that is finished") && error.index().is_none(),
+            "{error}"
+        );
+        assert_eq!((journal.resumed(), journal.missing()), (2, vec![3]));
         let end = lines(&path).pop().unwrap();
-        assert_eq!((&end["resumed"], &end["missing"]), (&1.into(), &2.into()));
+        assert_eq!((&end["resumed"], &end["missing"]), (&2.into(), &1.into()));
+        // Plain reading raises it, behind all values.
+        let mut results = halved(vec![2, 8, 6, 10], false);
+        let mut seen = 0;
+        let raised = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            results.by_ref().for_each(|_| seen += 1);
+        }));
+        assert_eq!(seen, 4);
+        let text = *raised.unwrap_err().downcast::<String>().unwrap();
+        assert!(
+            text.contains("its input has changed") && text.contains("(line 3)"),
+            "{text}"
+        );
+        // One who means it is not told.
+        let results = halved(vec![2, 8], true);
+        let journal = results.journal();
+        assert_eq!(results.count(), 2);
+        assert_eq!((journal.resumed(), journal.missing().len()), (2, 3));
+        // New items alone are none of that.
+        assert_eq!(halved(vec![2, 4, 6, 8, 10, 12], false).count(), 6);
+    });
+}
+
+#[test]
+fn a_call_that_has_not_seen_all_of_its_input_misses_nothing() {
+    within(60, || {
+        for halts in [true, false] {
+            let (_folder, path) = journal();
+            assert_eq!(doubled((0..9).collect(), &path).1, 9);
+            let halt = Halt::soon().done(if halts { 2 } else { 1000 });
+            let mut results = foreach_parallel!(
+                (0..9_u64).map(|n| n + 20),
+                name = "doubled",
+                throttle = 1,
+                buffer = 1,
+                halt = halt,
+                journal = Journal::new(&path).may_change(false),
+                resume = true,
+                |n| n
+            );
+            if halts {
+                let told = |it| matches!(it, Err(ref error) if matches!(ItemError::cause(error), Cause::Journal(_)));
+                assert!(!results.outcomes().any(told));
+            } else {
+                assert!(results.next().is_some());
+                results.stop();
+            }
+        }
+    });
+}
+
+#[test]
+fn an_input_that_has_fewer_items_than_are_finished_is_refused_before_anything_runs() {
+    within(60, || {
+        let (_folder, path) = journal();
+        assert_eq!(doubled(vec![1, 2, 2], &path).1, 3);
+        let before = fs::read(&path).unwrap();
+        let run = |may_change: bool| {
+            let ran = Arc::new(AtomicU64::new(0));
+            let seen = Arc::clone(&ran);
+            let outcomes = foreach_parallel!(
+                [2_u64, 3],
+                name = "doubled",
+                journal = Journal::new(&path).may_change(may_change),
+                resume = true,
+                using(ran),
+                |n| {
+                    ran.fetch_add(1, Ordering::SeqCst);
+                    n * 2
+                }
+            )
+            .outcomes();
+            let outcomes: Vec<_> = outcomes.collect();
+            (outcomes, seen.load(Ordering::SeqCst))
+        };
+        let (outcomes, ran) = run(false);
+        let error = refused(outcomes);
+        assert!(
+            matches!(
+                kind(&error),
+                JournalErrorKind::FewerItems {
+                    finished: 3,
+                    now: 2
+                }
+            ),
+            "{error}"
+        );
+        assert_eq!(ran, 0);
+        assert_eq!(fs::read(&path).unwrap(), before);
+        let (outcomes, ran) = run(true);
+        assert!(outcomes.into_iter().all(|it| it.is_ok()));
+        assert_eq!(ran, 1);
+    });
+}
+
+#[test]
+fn values_of_another_version_are_refused() {
+    within(60, || {
+        let (_folder, path) = journal();
+        let run = |version: Option<&str>| {
+            let journal = Journal::new(&path);
+            let journal = match version {
+                Some(version) => journal.version(version),
+                None => journal.may_change(true),
+            };
+            let results = foreach_parallel!([1_u64], journal = journal, resume = true, |n| n);
+            results.outcomes().collect::<Vec<_>>()
+        };
+        for _ in 0..2 {
+            assert!(run(Some("one")).iter().all(Result::is_ok));
+        }
+        for (other, now) in [(Some("two"), "not `two`"), (None, "not none")] {
+            let error = refused(run(other));
+            assert!(matches!(
+                kind(&error),
+                JournalErrorKind::OtherVersion { .. }
+            ));
+            let text = error.to_string();
+            assert!(
+                text.contains("of version `one`") && text.contains(now),
+                "{text}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_call_without_a_name_is_known_by_its_place() {
+    within(60, || {
+        let (_folder, path) = journal();
+        foreach_parallel!([1_u64], journal = &path, |n| n).wait();
+        let line = line!() - 1;
+        let outcomes = foreach_parallel!([1_u64], journal = &path, resume = true, |n| n).outcomes();
+        let error = refused(outcomes.collect());
+        assert!(
+            matches!(kind(&error), JournalErrorKind::OtherCall(_)),
+            "{error}"
+        );
+        let place = format!("another call, that at {}:{line}:", file!());
+        assert!(error.to_string().contains(&place), "{error}");
+        // A program that was changed since has the call in another line, and perhaps in another file.
+        let text = fs::read_to_string(&path).unwrap();
+        let run = lines(&path)[0]["run"].as_str().unwrap().to_owned();
+        let text = text.replace(&run, "0123456789abcdef");
+        let here = format!("{}:{line}:", file!());
+        for (place, may_change, goes) in [
+            (format!("{}:1:", file!()), false, true),
+            ("src/other.rs:1:".to_owned(), false, false),
+            ("src/other.rs:1:".to_owned(), true, true),
+        ] {
+            fs::write(&path, text.replace(&here, &place)).unwrap();
+            let journal = Journal::new(&path).may_change(may_change);
+            let results = foreach_parallel!([1_u64], journal = journal, resume = true, |n| n);
+            let resumed = results.journal();
+            let outcomes: Vec<_> = results.outcomes().collect();
+            assert_eq!(resumed.resumed(), u64::from(goes), "{place} {may_change}");
+            if !goes {
+                let error = refused(outcomes);
+                assert!(error.to_string().contains("src/other.rs:1:"), "{error}");
+            }
+        }
     });
 }
 
@@ -236,7 +415,9 @@ fn the_journal_of_another_call_is_refused() {
         )
         .outcomes();
         let error = refused(outcomes.collect());
-        assert!(matches!(kind(&error), JournalErrorKind::OtherCall(name) if name == "first"));
+        assert!(
+            matches!(kind(&error), JournalErrorKind::OtherCall(call) if call.starts_with("`first` ("))
+        );
     });
 }
 
@@ -245,13 +426,16 @@ fn the_journal_of_another_call_is_refused() {
 fn two_runs_at_once_do_not_share_a_journal() {
     within(60, || {
         let (_folder, path) = journal();
-        let mut first = foreach_parallel!(0_u64.., throttle = 1, journal = &path, |n| n);
+        let run = |input: std::ops::Range<u64>| {
+            let journal = Journal::new(&path).may_change(true);
+            foreach_parallel!(input, throttle = 1, journal = journal, resume = true, |n| n)
+        };
+        let mut first = run(0..u64::MAX);
         assert!(first.next().is_some());
-        let outcomes = foreach_parallel!([1_u64], journal = &path, resume = true, |n| n).outcomes();
-        let error = refused(outcomes.collect());
+        let error = refused(run(1..2).outcomes().collect());
         assert!(matches!(kind(&error), JournalErrorKind::InUse), "{error}");
         first.stop();
-        foreach_parallel!([1_u64], journal = &path, resume = true, |n| n).wait();
+        run(1..2).wait();
     });
 }
 
@@ -309,16 +493,46 @@ fn a_full_disk_costs_no_result_and_is_told() {
     });
 }
 
-/// A limit on the size of files is a disk that is full soon, for this one process.
+/// Runs this test once more, in a process in which a file that is too large is an error, not a signal.
+#[cfg(target_os = "linux")]
+fn where_files_are_small(name: &str, body: impl FnOnce()) {
+    let change = |command: &mut Command| {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        *command = shell;
+    };
+    support::in_changed_process(name, change, body).well();
+}
+
+/// No file can become larger than this from here on, in this process: a disk that is full soon.
+#[cfg(target_os = "linux")]
+fn limit_files(bytes: u64) {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let limit = |bytes| Rlimit {
+        current: Some(bytes),
+        maximum: None,
+    };
+    setrlimit(Resource::Core, limit(0)).unwrap();
+    setrlimit(Resource::Fsize, limit(bytes)).unwrap();
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_becomes_full_costs_no_result_and_is_told() {
-    const MARK: &str = "SMALL_FILES";
-    if std::env::var_os(MARK).is_some() {
-        return within(60, || {
+    within(60, || {
+        let name = "a_disk_that_becomes_full_costs_no_result_and_is_told";
+        where_files_are_small(name, || {
+            limit_files(16 << 10);
             let (_folder, path) = journal();
             let outcomes =
-                foreach_parallel!(0..200_u64, throttle = 2, journal = &path, |n| n).outcomes();
+                foreach_parallel!(0..200_u64, name = "n", throttle = 2, journal = &path, |n| n)
+                    .outcomes();
             let (good, bad): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
             assert_eq!((good.len(), bad.len()), (200, 1));
             let error = bad.into_iter().next().unwrap().unwrap_err();
@@ -326,28 +540,153 @@ fn a_disk_that_becomes_full_costs_no_result_and_is_told() {
                 matches!(kind(&error), JournalErrorKind::Write(_)),
                 "{error}"
             );
-            // What is there can be gone on with.
-            let text = fs::read_to_string(&path).unwrap();
-            assert!(text.lines().count() > 2);
-            fs::write(&path, &text[..text.len().min(3000)]).unwrap();
-            let results = foreach_parallel!(0..4_u64, journal = &path, resume = true, |n| n);
-            let journal = results.journal();
-            assert_eq!(results.outcomes().filter(Result::is_ok).count(), 4);
-            assert!(journal.resumed() > 0);
+            // It ends with a whole line, which is none of the end.
+            let there = lines(&path);
+            assert_eq!(there.last().unwrap()["event"], "item");
+            let done = done_lines(&path) as u64;
+            assert!(done > 10 && done < 200, "{done}");
+            // The disk is still full: what is there is answered, and the rest runs.
+            let ran = Arc::new(AtomicU64::new(0));
+            let seen = Arc::clone(&ran);
+            limit_files(fs::metadata(&path).unwrap().len() + 600);
+            let outcomes = foreach_parallel!(
+                0..200_u64,
+                name = "n",
+                throttle = 2,
+                journal = &path,
+                resume = true,
+                using(ran),
+                |n| {
+                    ran.fetch_add(1, Ordering::SeqCst);
+                    n
+                }
+            )
+            .outcomes();
+            let mut all: Vec<u64> = outcomes.flatten().collect();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..200));
+            assert_eq!(seen.load(Ordering::SeqCst), 200 - done);
         });
-    }
-    let status = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "a_disk_that_becomes_full_costs_no_result_and_is_told",
-        ])
-        .env(MARK, "1")
-        .stdout(Stdio::null())
-        .status()
+    });
+}
+
+/// What cannot be a journal is told before anything runs.
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_written_is_told_at_once() {
+    use std::os::unix::fs::PermissionsExt as _;
+    within(60, || {
+        let folder = tempfile::tempdir().unwrap();
+        let refused_at = |path: &Path| {
+            let results = foreach_parallel!(0..9_u64, journal = path, resume = true, |n| n);
+            let error = refused(results.outcomes().collect());
+            assert!(matches!(kind(&error), JournalErrorKind::Open(_)), "{error}");
+            assert!(
+                error.to_string().contains(&path.display().to_string()),
+                "{error}"
+            );
+        };
+        refused_at(folder.path());
+        refused_at(&folder.path().join("none").join("run.jsonl"));
+        let locked = folder.path().join("locked.jsonl");
+        fs::write(&locked, "").unwrap();
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o400)).unwrap();
+        // Root can write to it all the same.
+        if fs::OpenOptions::new().append(true).open(&locked).is_err() {
+            refused_at(&locked);
+        }
+    });
+}
+
+#[cfg(all(target_os = "linux", feature = "process"))]
+#[test]
+fn a_file_that_only_root_can_write_is_told_at_once() {
+    within(60, || {
+        let name = "a_file_that_only_root_can_write_is_told_at_once";
+        support::in_unprivileged_process(name, || {
+            let results =
+                foreach_parallel!([1_u64], journal = "/etc/hostname", resume = true, |n| n);
+            let error = refused(results.outcomes().collect());
+            assert!(error.to_string().contains("Permission denied"), "{error}");
+        })
+        .well();
+    });
+}
+
+/// How many items the program has that is ended in the middle of a line.
+#[cfg(target_os = "linux")]
+const TORN_ITEMS: u64 = 40;
+
+/// A program that a signal ends in the middle of a write, and of a letter: its files may grow so far and no further.
+#[cfg(target_os = "linux")]
+fn torn_program(path: &Path) {
+    use std::io::Write as _;
+    let ran = path.with_extension("ran");
+    let ran = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(ran)
         .unwrap();
-    assert!(status.success());
+    let length = fs::metadata(path).map_or(0, |it| it.len());
+    if let Ok(more) = std::env::var("TORN_AFTER") {
+        limit_files(length + more.parse::<u64>().unwrap());
+    }
+    let results = foreach_parallel!(
+        0..TORN_ITEMS,
+        throttle = 1,
+        journal = path,
+        resume = true,
+        init(ran = ran.try_clone().unwrap()),
+        using(ran),
+        |n| {
+            ran.write_all(format!("{n}\n").as_bytes()).unwrap();
+            "é".repeat(1000)
+        }
+    );
+    assert_eq!(results.count() as u64, TORN_ITEMS);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_end_in_the_middle_of_a_line_costs_that_item_alone() {
+    use std::os::unix::process::ExitStatusExt as _;
+    const NAME: &str = "an_end_in_the_middle_of_a_line_costs_that_item_alone";
+    const MARK: &str = "JOURNAL_TO_TEAR";
+    if let Some(path) = std::env::var_os(MARK) {
+        return torn_program(Path::new(&path));
+    }
+    within(120, || {
+        let (_folder, path) = journal();
+        let (mut torn, mut in_a_letter) = (0, 0);
+        for more in (0..24).map(|it| 2_600 + 37 * it).map(Some).chain([None]) {
+            let mut program = Command::new(std::env::current_exe().unwrap());
+            program
+                .args(["--exact", NAME, "--nocapture"])
+                .env(MARK, &path)
+                .stdout(Stdio::null());
+            program.envs(more.map(|it| ("TORN_AFTER", it.to_string())));
+            let status = program.status().unwrap();
+            let bytes = fs::read(&path).unwrap();
+            if !status.success() {
+                let too_large = rustix::process::Signal::XFSZ.as_raw();
+                assert_eq!(status.signal(), Some(too_large), "{status}");
+                torn += u64::from(!bytes.ends_with(b"\n"));
+                in_a_letter += u64::from(std::str::from_utf8(&bytes).is_err());
+            }
+        }
+        assert!(
+            torn > 10 && in_a_letter > 0,
+            "{torn}, {in_a_letter} in a letter"
+        );
+        assert_eq!(done_lines(&path) as u64, TORN_ITEMS);
+        // Nothing has run twice but what was torn.
+        let ran = fs::read_to_string(path.with_extension("ran")).unwrap();
+        let ran = ran.lines().count() as u64;
+        assert!(
+            (TORN_ITEMS..=TORN_ITEMS + torn).contains(&ran),
+            "{ran} runs, {torn} torn lines"
+        );
+    });
 }
 
 #[test]
@@ -375,9 +714,19 @@ fn a_value_that_json_would_change_is_not_kept() {
 fn a_value_of_another_type_is_told_with_its_line() {
     within(60, || {
         let (_folder, path) = journal();
-        foreach_parallel!([7_u64], journal = &path, |n| n.to_string()).wait();
-        let mut outcomes =
-            foreach_parallel!([7_u64], journal = &path, resume = true, |n| n).outcomes();
+        foreach_parallel!([7_u64], name = "n", journal = &path, |n| n.to_string()).wait();
+        let numbers = |journal: Journal| {
+            foreach_parallel!([7_u64], name = "n", journal = journal, resume = true, |n| n)
+                .outcomes()
+        };
+        let error = refused(numbers(Journal::new(&path)).collect());
+        assert!(
+            error
+                .to_string()
+                .contains("has values of type `alloc::string::String`, not `u64`"),
+            "{error}"
+        );
+        let mut outcomes = numbers(Journal::new(&path).may_change(true));
         let error = outcomes.next().unwrap().unwrap_err();
         assert_eq!(error.index(), Some(0));
         assert!(
@@ -385,6 +734,34 @@ fn a_value_of_another_type_is_told_with_its_line() {
             "{error}"
         );
         assert!(outcomes.next().is_none());
+    });
+}
+
+#[test]
+fn items_of_another_type_are_refused_before_anything_runs() {
+    within(60, || {
+        let (_folder, path) = journal();
+        foreach_parallel!([7_u64], name = "n", journal = &path, |n| n).wait();
+        let words = || ["seven".to_owned()];
+        let outcomes =
+            foreach_parallel!(words(), name = "n", journal = &path, resume = true, |_| {
+                7_u64
+            })
+            .outcomes();
+        let error = refused(outcomes.collect());
+        assert!(
+            matches!(
+                kind(&error),
+                JournalErrorKind::OtherType { of: "items", .. }
+            ),
+            "{error}"
+        );
+        // Borrowed or not makes no difference.
+        let results =
+            foreach_parallel!(&[7_u64], name = "n", journal = &path, resume = true, |n| *n);
+        let journal = results.journal();
+        assert_eq!(results.count(), 1);
+        assert_eq!(journal.resumed(), 1);
     });
 }
 
@@ -475,6 +852,12 @@ fn killed_program(on: &str, path: PathBuf) {
     }
 }
 
+fn random() -> usize {
+    use std::hash::{BuildHasher as _, RandomState};
+    // Each is seeded by the system.
+    RandomState::new().hash_one(0) as usize
+}
+
 /// Kills the program again and again until it comes to its end; no finished item may run twice.
 fn survives_kills(test: &str, on: &str) {
     const MARK: &str = "JOURNAL_TO_KILL";
@@ -493,10 +876,13 @@ fn survives_kills(test: &str, on: &str) {
             .spawn()
             .unwrap();
         let mut ended = None;
+        // At a moment of its own each time.
+        let few = random() % 60;
         until(|| {
             ended = program.try_wait().unwrap();
-            ended.is_some() || (kills < 4 && path.exists() && done_lines(&path) >= before + 40)
+            ended.is_some() || (kills < 6 && path.exists() && done_lines(&path) >= before + few)
         });
+        std::thread::sleep(Duration::from_micros(random() as u64 % 4_000));
         if let Some(status) = ended {
             assert!(status.success());
             break;

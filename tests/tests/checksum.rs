@@ -219,7 +219,12 @@ fn a_journal_is_gone_on_from_and_sees_what_has_changed() {
     assert_eq!(text(&refused.stdout), "");
 
     fs::write(folder.path().join("b"), "more than before").unwrap();
-    let again = with_journal(&["--resume"]);
+    let again = with_journal(&["--resume", "--summary"]);
+    assert!(
+        text(&again.stderr).contains("2 known from the journal, 1 in it gone or changed since"),
+        "{}",
+        text(&again.stderr)
+    );
     assert_eq!(text(&again.stdout), lines_of(&folder, &["a", "b", "c"]));
     assert_ne!(again.stdout, first.stdout);
     let more = fs::read_to_string(&journal).unwrap();

@@ -22,6 +22,29 @@ const INPUT_GRACE: Duration = Duration::from_secs(1);
 /// Launches a worker of a call whose types are not known here.
 pub(crate) type Grow = Box<dyn Fn() + Send>;
 
+/// What is known of the items and values of a call where their types are not.
+#[cfg_attr(
+    not(feature = "journal"),
+    allow(dead_code, reason = "the journal wants to know")
+)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// How many items there are, at least and at most.
+    size: (usize, Option<usize>),
+    items: &'static str,
+    values: &'static str,
+}
+
+impl Shape {
+    pub(crate) fn of<T, R>(size: (usize, Option<usize>)) -> Self {
+        Self {
+            size,
+            items: std::any::type_name::<T>(),
+            values: std::any::type_name::<R>(),
+        }
+    }
+}
+
 /// The state of one call of `foreach_parallel!`.
 pub(crate) struct Call {
     pub(crate) site: CallSite,
@@ -55,6 +78,8 @@ pub(crate) struct Call {
     closed: AtomicBool,
     /// No item will be added any more.
     input_ended: AtomicBool,
+    /// And that because there are none.
+    took_all: AtomicBool,
     /// Threads that work for the call, the feeder included.
     crew: AtomicUsize,
     /// The feeder is in its loop of pulls, so perhaps in the user's `next`.
@@ -79,9 +104,9 @@ impl Call {
         options: &Options,
         stop: StopToken,
         may_leave_behind: bool,
-        size_hint: (usize, Option<usize>),
+        shape: Shape,
     ) -> Arc<Self> {
-        let (least, most) = size_hint;
+        let (least, most) = shape.size;
         let total = most.filter(|most| *most == least).map(|it| it as u64);
         let mut context = context::current();
         let control = Control::new(&options.control, total);
@@ -107,7 +132,7 @@ impl Call {
             control.call_observers(&options.control, &subject);
         }
         #[cfg(feature = "journal")]
-        let unopened = open_journal(options, &site, &mut control).err();
+        let unopened = open_journal(options, &site, &shape, total, &mut control).err();
         let call = Arc::new(Self {
             site,
             throttle: AtomicUsize::new(throttle),
@@ -128,6 +153,7 @@ impl Call {
             consumed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             input_ended: AtomicBool::new(false),
+            took_all: AtomicBool::new(false),
             crew: AtomicUsize::new(0),
             pulling: AtomicBool::new(false),
             may_leave_behind,
@@ -363,6 +389,17 @@ impl Call {
         self.input_ended.load(Ordering::Acquire)
     }
 
+    /// Notes that the input has come to its end by itself.
+    pub(crate) fn note_whole_input(&self) {
+        self.took_all.store(true, Ordering::Release);
+    }
+
+    /// Whether every item that the input has got to a worker, once the call is over.
+    #[cfg(feature = "journal")]
+    pub(crate) fn saw_all(&self) -> bool {
+        self.took_all.load(Ordering::Acquire) && !self.is_closed()
+    }
+
     pub(crate) fn end_input(&self) {
         self.input_ended.store(true, Ordering::Release);
         self.to_workers.notify_all();
@@ -473,12 +510,21 @@ impl Call {
 fn open_journal(
     options: &Options,
     site: &CallSite,
+    shape: &Shape,
+    total: Option<u64>,
     control: &mut Option<Box<Control>>,
 ) -> Result<(), super::journal::JournalError> {
+    use super::journal::{Caller, Ledger};
     if let (Some(journal), Some(control)) = (&options.journal, control) {
-        let (resume, elsewhere) = (options.resume, options.runs_elsewhere);
-        let ledger = super::journal::Ledger::open(journal, resume, elsewhere, site)?;
-        control.set_ledger(ledger);
+        let caller = Caller {
+            site,
+            // Borrowed or not, they are the same.
+            items: shape.items.trim_start_matches('&'),
+            values: shape.values.trim_start_matches('&'),
+            total,
+            runs_elsewhere: options.runs_elsewhere,
+        };
+        control.set_ledger(Ledger::open(journal, options.resume, caller)?);
     }
     Ok(())
 }

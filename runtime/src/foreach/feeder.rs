@@ -139,7 +139,12 @@ impl<'a, T: Send + 'a, R: Send + 'a> Feeder<'a, T, R> {
             intake.call.set_pulling(false);
             match round {
                 Ok(Round::Full) => {}
-                Ok(Round::Ended) => break,
+                Ok(Round::Ended) => {
+                    if !intake.has_more {
+                        intake.call.note_whole_input();
+                    }
+                    break;
+                }
                 Err(payload) => {
                     let cause = Cause::InputPanicked(PanicPayload::new(payload));
                     intake.call.fail(Some(intake.taken), cause);

@@ -68,7 +68,7 @@ pub use report::{Group, Report};
 pub use results::{CallThrottle, Outcomes, Results};
 pub use worker::{Copied, Worker};
 
-use call::Call;
+use call::{Call, Shape};
 use crew::{Crew, Work};
 use executor::{Direct, Executor};
 use feeder::Source;
@@ -187,8 +187,8 @@ fn start<'a, T: Send + 'a, R: Send + 'a>(
     stop: StopToken,
     executor: Box<dyn Executor<'a> + 'a>,
 ) -> Results<R> {
-    let size = input.size();
-    let call = Call::new(site, options, stop, executor.may_leave_behind(), size);
+    let shape = Shape::of::<T, R>(input.size());
+    let call = Call::new(site, options, stop, executor.may_leave_behind(), shape);
     let outlet = Outlet::new(call.throttle());
     let results = Results::live(call.clone(), outlet.clone(), options.ordered);
     Crew::start(call, outlet, work, executor, input);

@@ -203,14 +203,17 @@ impl<R> Results<R> {
     /// What the `journal` of this call has spared it, and what of it the input has not asked for.
     ///
     /// ```
-    /// use runspace::foreach_parallel;
+    /// use runspace::{Journal, foreach_parallel};
     ///
     /// let folder = tempfile::tempdir().unwrap();
     /// let path = folder.path().join("run.jsonl");
-    /// foreach_parallel!(["a", "b"], journal = &path, |word| word.to_owned()).wait();
+    /// let lengths = |words: [&'static str; 2]| {
+    ///     let journal = Journal::new(&path).may_change(true);
+    ///     foreach_parallel!(words, journal = journal, resume = true, |word| word.len())
+    /// };
+    /// lengths(["a", "b"]).wait();
     ///
-    /// let results =
-    ///     foreach_parallel!(["b", "c"], journal = &path, resume = true, |word| word.to_owned());
+    /// let results = lengths(["b", "c"]);
     /// let journal = results.journal();
     /// assert_eq!(results.count(), 2);
     /// assert_eq!(journal.resumed(), 1); // "b"
@@ -283,7 +286,10 @@ impl<R> Results<R> {
                     if let Some(control) = &live.call.control {
                         control.tell_over();
                         #[cfg(feature = "journal")]
-                        if let Some(error) = control.ledger().and_then(|it| it.take_failure()) {
+                        if let Some(error) = control
+                            .ledger()
+                            .and_then(|it| it.take_failure(live.call.saw_all()))
+                        {
                             live.call.fail(None, Cause::Journal(error));
                         }
                     }

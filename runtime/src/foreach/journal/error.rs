@@ -32,8 +32,39 @@ pub enum JournalErrorKind {
     Exists,
     /// Another run is writing to the file. Nothing has run.
     InUse,
-    /// The file is the journal of a call of this other name. Nothing has run.
+    /// The file is the journal of this other call: of another name or, where one of them has none, of
+    /// another place in the source. Nothing has run.
     OtherCall(String),
+    /// The values in the file are of another [version](crate::Journal::version). Nothing has run.
+    OtherVersion {
+        /// That of the file.
+        before: Option<String>,
+        /// That of the call.
+        now: Option<String>,
+    },
+    /// The file has items or values of another type. Nothing has run.
+    OtherType {
+        /// `items` or `values`.
+        of: &'static str,
+        /// The type in the file.
+        before: String,
+        /// The type in the call.
+        now: String,
+    },
+    /// The input says that it has fewer items than are finished, so it must have changed. Nothing has
+    /// run.
+    FewerItems {
+        /// How many are finished, by the journal.
+        finished: u64,
+        /// How many the input has.
+        now: u64,
+    },
+    /// The input did not have these finished items any more, so it has changed. All items that it
+    /// has have run.
+    Missing {
+        /// The numbers of their lines, from 1.
+        lines: Vec<u64>,
+    },
     /// A line of the file is none of a journal. Nothing has run.
     Line {
         /// Its number, from 1.
@@ -102,11 +133,49 @@ impl fmt::Display for JournalError {
                 "was not started: another run is writing to its journal `{path}`; wait for its end, \
                  or name another file"
             ),
-            JournalErrorKind::OtherCall(name) => write!(
+            JournalErrorKind::OtherCall(call) => write!(
                 f,
-                "was not started: its journal `{path}` is that of a call named `{name}`; name \
-                 another file"
+                "was not started: its journal `{path}` is that of another call, {call}; name \
+                 another file, or give both calls the same name if they are one"
             ),
+            JournalErrorKind::OtherVersion { before, now } => {
+                let name = |version: &Option<String>| match version {
+                    Some(version) => format!("`{version}`"),
+                    None => "none".to_owned(),
+                };
+                write!(
+                    f,
+                    "was not started: the values in its journal `{path}` are of version {}, not {}; \
+                     name another file",
+                    name(before),
+                    name(now)
+                )
+            }
+            JournalErrorKind::OtherType { of, before, now } => write!(
+                f,
+                "was not started: its journal `{path}` has {of} of type `{before}`, not `{now}`; \
+                 name another file, or go on all the same with `Journal::may_change(true)`"
+            ),
+            JournalErrorKind::FewerItems { finished, now } => write!(
+                f,
+                "was not started: its journal `{path}` has {finished} finished items, and the input \
+                 has {now}, so it is another one; name another file, or go on all the same with \
+                 `Journal::may_change(true)`"
+            ),
+            JournalErrorKind::Missing { lines } => {
+                let items = if lines.len() == 1 {
+                    "item that is"
+                } else {
+                    "items that are"
+                };
+                write!(
+                    f,
+                    "ran, but its input has changed: it did not have {} {items} finished, by its \
+                     journal `{path}` ({}); if that is meant, say `Journal::may_change(true)`",
+                    lines.len(),
+                    Lines(lines)
+                )
+            }
             JournalErrorKind::Line { line, problem } => write!(
                 f,
                 "was not started: line {line} of its journal `{path}` cannot be read: {problem}; \
@@ -133,6 +202,19 @@ impl fmt::Display for JournalError {
                  cannot be read: {problem}; take the line out to run the item again"
             ),
         }
+    }
+}
+
+/// Where lines are, the first few of them.
+struct Lines<'a>(&'a [u64]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 3;
+        let named: Vec<String> = self.0.iter().take(NAMED).map(u64::to_string).collect();
+        let word = if self.0.len() == 1 { "line" } else { "lines" };
+        let more = if self.0.len() > NAMED { ", .." } else { "" };
+        write!(f, "{word} {}{more}", named.join(", "))
     }
 }
 

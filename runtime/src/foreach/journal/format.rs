@@ -15,11 +15,20 @@ pub(crate) struct Header<'a> {
     pub(crate) format: u32,
     pub(crate) run: &'a str,
     #[serde(rename = "crate")]
-    pub(crate) version: &'a str,
+    pub(crate) crate_version: &'a str,
     /// The `name` of the call.
     pub(crate) name: Option<&'a str>,
     /// Its place in the source.
     pub(crate) call: &'a str,
+    /// What the user says that values depend on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<&'a str>,
+    /// The types of items and values.
+    pub(crate) items: &'a str,
+    pub(crate) values: &'a str,
+    /// How many items there are, if the input says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) total: Option<u64>,
     pub(crate) pid: u32,
     pub(crate) start: f64,
     /// Whether finished items of the runs before are passed over.
@@ -90,8 +99,6 @@ pub(crate) const DONE: &str = "done";
 #[derive(Debug, Deserialize)]
 pub(crate) struct Line<'a> {
     pub(crate) event: Event,
-    pub(crate) format: Option<u32>,
-    pub(crate) name: Option<String>,
     pub(crate) item: Option<String>,
     pub(crate) outcome: Option<String>,
     /// `null` is a value.
@@ -99,14 +106,34 @@ pub(crate) struct Line<'a> {
     pub(crate) value: Option<&'a RawValue>,
 }
 
+/// What the first line of a run says of its call, as it is read. Older ones said less.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) format: Option<u32>,
+    pub(crate) run: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) call: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) items: Option<String>,
+    pub(crate) values: Option<String>,
+}
+
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn read<'a, L: Deserialize<'a>>(bytes: &'a [u8]) -> Result<L, String> {
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 impl<'a> Line<'a> {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+        read(bytes)
     }
 }

@@ -1,18 +1,19 @@
 //! `journal = "run.jsonl"`: a line for each try of an item, and what was finished is not run again.
 //!
 //! The layers, each knowing only those before it: `format` (lines), `reader`, `hash` (items by their
-//! content), `options` and `error`, `writer` (the file), `keeper` (what a worker does with it).
+//! content), `options` and `error`, `origin` (whose journal it is), `writer` (the file), `keeper` (what a
+//! worker does with it).
 
 mod error;
 mod format;
 mod hash;
 mod keeper;
 mod options;
+mod origin;
 mod reader;
 mod writer;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,14 +23,15 @@ pub use keeper::{JournalItem, JournalValue};
 pub use options::{IntoJournal, Journal};
 
 pub(crate) use keeper::{Keeper, Known};
+pub(crate) use origin::Caller;
 
 use serde_json::value::RawValue;
 
 use super::control::{End, Observer, Try};
-use crate::error::{CallSite, Cause};
+use crate::error::Cause;
 use crate::sync::Mutex;
 use format::{DONE, Event, FORMAT, Footer, Header, Record};
-use hash::hex;
+use origin::run_id;
 use reader::{History, Stored};
 use writer::Writer;
 
@@ -45,7 +47,7 @@ pub(crate) struct Ledger {
 
 #[derive(Debug)]
 struct State {
-    /// `None` when the call is over, or a line could not be written.
+    /// `None` when the call is over.
     writer: Option<Writer>,
     history: History,
     /// Items that a worker has taken to run them.
@@ -85,20 +87,24 @@ impl Ledger {
     pub(crate) fn open(
         journal: &Journal,
         resume: bool,
-        runs_elsewhere: bool,
-        site: &CallSite,
+        caller: Caller<'_>,
     ) -> Result<Self, JournalError> {
         let problem = |kind| JournalError::new(&journal.path, kind);
-        let name = site.name.as_deref();
-        let (mut writer, history) = Writer::open(journal, resume, name).map_err(problem)?;
+        let check = |history: &History| caller.check(journal, history);
+        let (mut writer, history) = Writer::open(journal, resume, check).map_err(problem)?;
         let run = run_id();
+        let site = caller.site;
         let header = Header {
             event: Event::Run,
             format: FORMAT,
             run: &run,
-            version: env!("CARGO_PKG_VERSION"),
-            name,
+            crate_version: env!("CARGO_PKG_VERSION"),
+            name: site.name.as_deref(),
             call: &site.location.to_string(),
+            version: journal.version.as_deref(),
+            items: caller.items,
+            values: caller.values,
+            total: caller.total,
             pid: std::process::id(),
             start: seconds(SystemTime::now()),
             resume,
@@ -108,7 +114,7 @@ impl Ledger {
         Ok(Self {
             journal: journal.clone(),
             run,
-            runs_elsewhere,
+            runs_elsewhere: caller.runs_elsewhere,
             state: Mutex::new(State {
                 writer: Some(writer),
                 history,
@@ -170,9 +176,14 @@ impl Ledger {
         self.state.lock().failure.get_or_insert(problem);
     }
 
-    /// What went wrong while the call ran.
-    pub(crate) fn take_failure(&self) -> Option<JournalError> {
-        self.state.lock().failure.take()
+    /// What went wrong while the call ran. `saw_all`: each item of the input has been looked up.
+    pub(crate) fn take_failure(&self, saw_all: bool) -> Option<JournalError> {
+        let failure = self.state.lock().failure.take();
+        if failure.is_some() || !saw_all || self.journal.may_change {
+            return failure;
+        }
+        let (_, lines) = self.resumed();
+        (!lines.is_empty()).then(|| self.problem(JournalErrorKind::Missing { lines }))
     }
 
     /// How many items were taken from earlier runs, and the lines of those that no item asked for.
@@ -235,8 +246,6 @@ impl Ledger {
             return;
         };
         if let Err(error) = writer.write(line) {
-            // No more lines: one behind a piece of another could not be read.
-            state.writer = None;
             let problem = self.problem(JournalErrorKind::Write(error));
             state.failure.get_or_insert(problem);
         }
@@ -339,16 +348,6 @@ impl CallJournal {
         let ledger = self.ledger.as_ref();
         ledger.map_or_else(Vec::new, |it| it.resumed().1)
     }
-}
-
-/// Tells one run from all others.
-fn run_id() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    // Seeded by the system.
-    let random = RandomState::new().hash_one((std::process::id(), now));
-    hex(&random.to_be_bytes())
 }
 
 fn seconds(time: SystemTime) -> f64 {

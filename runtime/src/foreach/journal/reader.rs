@@ -5,17 +5,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
 
-use super::format::{DONE, Event, FORMAT, Line};
+use super::format::{self, DONE, Event, FORMAT, Line, Origin};
 
 /// What a journal says.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct History {
     /// The finished items by their hash, each as often as it was finished, the first first.
     pub(crate) done: HashMap<String, VecDeque<Stored>>,
-    /// The name of the call that began it.
-    pub(crate) name: Option<String>,
-    /// Whether there is a run in it.
-    pub(crate) has_runs: bool,
+    /// What its last run says of its call; `None` if there is no run in it.
+    pub(crate) origin: Option<Origin>,
     /// The bytes that are whole lines. What comes behind them was torn off by the end of a program.
     pub(crate) whole: u64,
     /// The last line is whole, but for the end of the line.
@@ -79,11 +77,11 @@ impl History {
             };
         }
         let line = Line::read(bytes)?;
-        if !self.has_runs && line.event != Event::Run {
+        if self.origin.is_none() && line.event != Event::Run {
             return Err("a journal begins with the line of a run".to_owned());
         }
         match line.event {
-            Event::Run => self.begin(line),
+            Event::Run => self.begin(format::read(bytes)?),
             Event::Item => {
                 let item = line.item.ok_or("there is no `item`")?;
                 let outcome = line.outcome.ok_or("there is no `outcome`")?;
@@ -100,8 +98,8 @@ impl History {
         }
     }
 
-    fn begin(&mut self, line: Line<'_>) -> Result<(), String> {
-        match line.format {
+    fn begin(&mut self, mut origin: Origin) -> Result<(), String> {
+        match origin.format {
             Some(1..=FORMAT) => {}
             Some(other) => {
                 return Err(format!(
@@ -110,10 +108,10 @@ impl History {
             }
             None => return Err("there is no `format`".to_owned()),
         }
-        if !self.has_runs {
-            self.name = line.name;
-        }
-        self.has_runs = true;
+        // A name stays, also where a run in between had none.
+        let before = self.origin.take().and_then(|it| it.name);
+        origin.name = origin.name.or(before);
+        self.origin = Some(origin);
         Ok(())
     }
 
@@ -122,7 +120,12 @@ impl History {
     fn may_be_torn(&self, bytes: &[u8]) -> bool {
         const RUN: &[u8] = br#"{"event":"run","#;
         let seen = RUN.len().min(bytes.len());
-        self.has_runs || bytes[..seen] == RUN[..seen]
+        self.origin.is_some() || bytes[..seen] == RUN[..seen]
+    }
+
+    /// The finished items, each as often as it was.
+    pub(crate) fn finished(&self) -> u64 {
+        self.done.values().map(|it| it.len() as u64).sum()
     }
 }
 
@@ -160,7 +163,7 @@ mod tests {
         ];
         let text = lines.join("\n") + "\n";
         let history = read(&text).unwrap();
-        assert_eq!(history.name.as_deref(), Some("n"));
+        assert_eq!(history.origin.as_ref().unwrap().name.as_deref(), Some("n"));
         assert_eq!(history.whole, text.len() as u64);
         let values = |item: &str| -> Vec<(u64, String)> {
             let stored = history.done[item].iter();

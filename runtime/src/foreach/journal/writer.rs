@@ -16,17 +16,21 @@ use super::reader::{History, Stored, Unreadable};
 pub(crate) struct Writer {
     file: File,
     sync: bool,
+    /// The bytes that are whole lines.
+    length: u64,
+    /// A line could not be written: no more are. Those before can be read.
+    is_broken: bool,
 }
 
 impl Writer {
-    /// Opens the file, and reads what is in it.
+    /// Opens the file, and reads what is in it, which `check` has to be content with.
     ///
     /// # Errors
     /// It cannot be used for this run, and is as it was.
     pub(crate) fn open(
         journal: &Journal,
         resume: bool,
-        name: Option<&str>,
+        check: impl FnOnce(&History) -> Result<(), JournalErrorKind>,
     ) -> Result<(Self, History), JournalErrorKind> {
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);
@@ -44,26 +48,44 @@ impl Writer {
                 Unreadable::Io(error) => JournalErrorKind::Open(error),
                 Unreadable::Line(line, problem) => JournalErrorKind::Line { line, problem },
             })?;
-        if let (Some(before), Some(now)) = (&history.name, name)
-            && before != now
-        {
-            return Err(JournalErrorKind::OtherCall(before.clone()));
-        }
-        mend(&mut file, &history).map_err(JournalErrorKind::Open)?;
+        check(&history)?;
+        let length = mend(&mut file, &history).map_err(JournalErrorKind::Open)?;
         let sync = journal.sync;
-        Ok((Self { file, sync }, history))
+        let is_broken = false;
+        let writer = Self {
+            file,
+            sync,
+            length,
+            is_broken,
+        };
+        Ok((writer, history))
     }
 
-    /// Adds a line, in one piece: a program that is killed leaves all of it or nothing, and a full disk
-    /// at worst a piece at the end of the file.
+    /// Adds a line, in one piece: a program that is killed leaves all of it or nothing, unless the disk is full
+    /// at that moment. What a full disk has taken of a line is taken back, and no other is added: it could come behind
+    /// a piece that was not.
     pub(crate) fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+        if self.is_broken {
+            return Ok(());
+        }
+        let written = self.add(line);
+        if written.is_err() {
+            self.is_broken = true;
+            // The next run would pass it over, too.
+            let _ = self.file.set_len(self.length);
+        }
+        written
+    }
+
+    fn add(&mut self, line: &impl Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
         self.file.write_all(&bytes)?;
-        match self.sync {
-            true => self.file.sync_data(),
-            false => Ok(()),
+        if self.sync {
+            self.file.sync_data()?;
         }
+        self.length += bytes.len() as u64;
+        Ok(())
     }
 
     /// The bytes of a line.
@@ -75,15 +97,18 @@ impl Writer {
     }
 }
 
-/// Makes the file end with a whole line.
-fn mend(file: &mut File, history: &History) -> io::Result<()> {
+/// Makes the file end with a whole line; answers how long it is then.
+///
+/// A torn line is cut off. Nothing is lost with it: a value is handed out when its line is whole, so the
+/// item has to run again in any case.
+fn mend(file: &mut File, history: &History) -> io::Result<u64> {
     if file.metadata()?.len() > history.whole {
         file.set_len(history.whole)?;
     }
     if history.is_open {
         file.write_all(b"\n")?;
     }
-    Ok(())
+    Ok(history.whole + u64::from(history.is_open))
 }
 
 impl Drop for Writer {
