@@ -8,14 +8,15 @@ mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, exit};
 use std::thread::sleep;
 use std::time::Duration;
 
 use runspace::{
-    JobQueue, JobState, ctrl_c, foreach_parallel, interrupted, jobs, pipeline, start_job,
-    start_thread_job,
+    JobQueue, JobState, RunspacePool, ctrl_c, foreach_parallel, interrupted, jobs, pipeline,
+    start_job, start_thread_job,
 };
 use support::{until, within};
 use terminal::OnTerminal;
@@ -58,8 +59,17 @@ fn programs() {
     };
     let name = mark.split(" of ").next().unwrap();
     match name {
-        "threads" => threads(),
-        "processes" => processes(),
+        "threads" => once_on!(thread),
+        "rayon" => once_on!(rayon),
+        "pool" => once_on!(pool(&pool())),
+        "processes" => once_on!(process),
+        "sequential" => once_on!(sequential),
+        "endless on threads" => endless_on!(thread),
+        "endless on rayon" => endless_on!(rayon),
+        "endless on pool" => endless_on!(pool(&pool())),
+        "endless on processes" => endless_on!(process),
+        "endless on sequential" => endless_on!(sequential),
+        "endless stages" => endless_stages(),
         "stages" => stages(),
         "nested" => nested(),
         "jobs" => queued_jobs(),
@@ -92,20 +102,48 @@ fn finish(done: usize) -> ! {
     exit(if interrupted() && late == 0 { 7 } else { 0 })
 }
 
-fn threads() {
-    ctrl_c().unwrap();
-    ctrl_c().unwrap();
-    finish(foreach_parallel!(0..100, name = "slow", throttle = 3, |n| work(n)).count());
+fn pool() -> RunspacePool {
+    RunspacePool::builder().max(3).open().unwrap()
 }
 
-fn processes() {
-    ctrl_c().unwrap();
-    let done = foreach_parallel!(0..100, name = "slow", throttle = 3, on = process, |n| {
-        // It may stand where workers come past.
+/// A call on some back end, of which what runs comes to its end.
+macro_rules! once_on {
+    ($($on:tt)*) => {{
         ctrl_c().unwrap();
-        work(n)
-    });
-    finish(done.count());
+        let done = foreach_parallel!(0..100, name = "slow", throttle = 2, on = $($on)*, |n| {
+            // It may stand where workers come past.
+            ctrl_c().unwrap();
+            work(n)
+        });
+        finish(done.count());
+    }};
+}
+
+/// One whose bodies look at nothing.
+macro_rules! endless_on {
+    ($($on:tt)*) => {{
+        ctrl_c().unwrap();
+        let results = foreach_parallel!(0..100, name = "endless", throttle = 2, on = $($on)*, |n| {
+            println!("begin {n};");
+            sleep(Duration::from_secs(1000));
+        });
+        finish(results.count())
+    }};
+}
+
+use {endless_on, once_on};
+
+fn endless_stages() {
+    ctrl_c().unwrap();
+    finish(pipeline!(
+        0..100
+            | foreach_parallel(throttle = 2, |n: u32| n)
+            | foreach_parallel(name = "endless", throttle = 2, on = process, |n| {
+                println!("begin {n};");
+                sleep(Duration::from_secs(1000));
+            })
+            | count()
+    ))
 }
 
 fn stages() {
@@ -211,50 +249,82 @@ fn once(name: &'static str, begun: usize) -> String {
         assert_eq!(status.code(), Some(7), "{raw}");
         assert!(raw.contains("press Ctrl-C again to kill"), "{raw}");
         assert!(raw.contains("interrupted: true"), "{raw}");
-        assert_eq!(census(name), [""; 0], "{raw}");
+        // A worker may take a moment to see that its parent is gone.
+        until(|| census(name).is_empty());
         raw
     })
+}
+
+/// No item begins when it has been told that none does.
+fn none_begins_late(raw: &str) {
+    let (_, after) = raw.split_once("stopping: no new items").unwrap();
+    assert!(!after.contains("begin "), "{raw}");
 }
 
 fn all_of(raw: &str, what: &str) -> usize {
     raw.matches(what).count()
 }
 
-#[test]
-fn once_lets_items_on_threads_end_and_starts_none() {
-    let raw = once("threads", 3);
-    assert!(raw.contains("stopping: no new items; 3 running;"), "{raw}");
-    assert!(raw.contains("3 items of `slow` ("), "{raw}");
-    assert_eq!(
-        (all_of(&raw, "begin "), all_of(&raw, "end ")),
-        (3, 3),
+fn once_on_back_end(name: &'static str, count: usize) {
+    let raw = once(name, count);
+    none_begins_late(&raw);
+    assert!(
+        raw.contains(&format!("stopping: no new items; {count} running;")),
         "{raw}"
     );
-    assert!(raw.contains("done 3;"), "{raw}");
+    let items = if count == 1 { "item" } else { "items" };
+    assert!(
+        raw.contains(&format!("{count} {items} of `slow` (")),
+        "{raw}"
+    );
+    assert_eq!(
+        (all_of(&raw, "begin "), all_of(&raw, "end ")),
+        (count, count),
+        "{raw}"
+    );
+    assert!(raw.contains(&format!("done {count};")), "{raw}");
+}
+
+#[test]
+fn once_lets_items_on_threads_end_and_starts_none() {
+    once_on_back_end("threads", 2);
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn once_lets_items_on_rayon_end_and_starts_none() {
+    once_on_back_end("rayon", 2);
+}
+
+#[test]
+fn once_lets_items_on_a_pool_end_and_starts_none() {
+    once_on_back_end("pool", 2);
 }
 
 #[test]
 fn once_lets_items_in_processes_end_and_starts_none() {
-    let raw = once("processes", 3);
-    assert!(raw.contains("stopping: no new items; 3 running;"), "{raw}");
-    assert_eq!(
-        (all_of(&raw, "begin "), all_of(&raw, "end ")),
-        (3, 3),
-        "{raw}"
-    );
-    assert!(raw.contains("done 3;"), "{raw}");
+    once_on_back_end("processes", 2);
 }
 
 #[test]
-fn once_lets_items_go_through_all_stages() {
-    let raw = once("stages", 3);
-    assert!(raw.contains("3 items of `first` ("), "{raw}");
-    for n in 0..3 {
-        let ends = [format!("end {n};"), format!("end {};", n + 500)];
-        assert!(ends.iter().all(|it| raw.contains(it)), "{raw}");
-    }
-    assert_eq!(all_of(&raw, "begin "), 6, "{raw}");
-    assert!(raw.contains("done 3;"), "{raw}");
+fn once_lets_the_item_on_the_readers_thread_end_and_starts_none() {
+    once_on_back_end("sequential", 1);
+}
+
+#[test]
+fn once_starts_no_item_in_any_stage() {
+    // The first three have come to the second stage, and others are in the first.
+    let raw = once("stages", 6);
+    none_begins_late(&raw);
+    assert!(raw.contains(" of `first` ("), "{raw}");
+    let number = |it: &str| it.split(';').next().unwrap().parse::<u32>().unwrap();
+    let of = |what: &str| -> BTreeSet<u32> { raw.split(what).skip(1).map(number).collect() };
+    let (begun, ended) = (of("begin "), of("end "));
+    assert!(begun.len() >= 6, "{raw}");
+    assert_eq!(begun, ended, "what was begun comes to its end: {raw}");
+    // And only what has come out of the last stage has gone through all.
+    let through = ended.iter().filter(|it| **it >= 500).count();
+    assert!(raw.contains(&format!("done {through};")), "{raw}");
 }
 
 #[test]
@@ -268,6 +338,7 @@ fn once_leaves_an_item_all_that_it_consists_of() {
 #[test]
 fn once_starts_no_queued_job() {
     let raw = once("jobs", 2);
+    none_begins_late(&raw);
     assert!(raw.contains("stopping: no new items; 2 running;"), "{raw}");
     assert!(
         raw.contains("the job `job0`") && raw.contains("the job `job1`"),
@@ -310,6 +381,60 @@ fn twice_kills_everything() {
         // What is killed may take a moment to be gone where init has to reap it.
         until(|| census("endless").is_empty());
     });
+}
+
+/// Bodies that look at nothing: once tells of them, twice ends them.
+fn twice_on_back_end(name: &'static str, running: usize) {
+    within(60, move || {
+        let mut program = start(name);
+        until(|| count(&program, "begin ") >= running);
+        program.terminal.interrupt();
+        until(|| count(&program, "press Ctrl-C again to kill") > 0);
+        program.terminal.interrupt();
+        let (status, terminal) = program.end();
+        let raw = terminal.raw();
+        assert_eq!(status.code(), Some(130), "{raw}");
+        let items = if running == 1 { "item" } else { "items" };
+        assert!(
+            raw.contains(&format!("no new items; {running} running;"))
+                && raw.contains(&format!("{running} {items} of `endless` (")),
+            "{raw}"
+        );
+        assert!(raw.contains("runspace: killed"), "{raw}");
+        assert_eq!(all_of(&raw, "begin "), running, "{raw}");
+        until(|| census(name).is_empty());
+    });
+}
+
+#[test]
+fn twice_kills_what_runs_on_threads() {
+    twice_on_back_end("endless on threads", 2);
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn twice_kills_what_runs_on_rayon() {
+    twice_on_back_end("endless on rayon", 2);
+}
+
+#[test]
+fn twice_kills_what_runs_on_a_pool() {
+    twice_on_back_end("endless on pool", 2);
+}
+
+#[test]
+fn twice_kills_what_runs_in_processes() {
+    twice_on_back_end("endless on processes", 2);
+}
+
+#[test]
+fn twice_kills_what_runs_on_the_readers_thread() {
+    twice_on_back_end("endless on sequential", 1);
+}
+
+#[test]
+fn twice_kills_what_runs_in_a_stage() {
+    twice_on_back_end("endless stages", 2);
 }
 
 /// A script that puts a program in the background has it ignore SIGINT.

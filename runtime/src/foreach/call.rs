@@ -177,6 +177,24 @@ impl Call {
         call
     }
 
+    /// Whether items are still taken although none starts any more: the program was interrupted, and
+    /// the input is the results of another call, whose items come to their end. They end as stopped here.
+    /// To let go of those results would stop that call.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(crate) fn drains(&self) -> bool {
+        crate::interrupt::flag::is_set()
+            && self.is_closed()
+            && self.is_outermost()
+            && !self.stop.is_stopping()
+            && super::roll::reads_another(self)
+    }
+
+    #[cfg(not(all(feature = "ctrl_c", unix)))]
+    #[expect(clippy::unused_self, reason = "the feature `ctrl_c` has one that does")]
+    pub(crate) fn drains(&self) -> bool {
+        false
+    }
+
     /// Whether the call is part of no item and no job.
     #[cfg(all(feature = "ctrl_c", unix))]
     pub(crate) fn is_outermost(&self) -> bool {
@@ -188,6 +206,12 @@ impl Call {
     pub(crate) fn note_reader(&self) {
         self.reader
             .store(context::current_call(), Ordering::Relaxed);
+    }
+
+    /// Nobody reads them any more.
+    #[cfg(all(feature = "ctrl_c", unix))]
+    pub(crate) fn forget_reader(&self) {
+        self.reader.store(0, Ordering::Relaxed);
     }
 
     /// The call that reads the results of this one, as its input; 0 for none.
@@ -457,6 +481,7 @@ impl Call {
         let closed_at = *self.closed_at.lock();
         self.pulling.load(Ordering::Acquire)
             && closed_at.is_some_and(|at| at.elapsed() > INPUT_GRACE)
+            && !self.drains()
     }
 
     /// Whether the code that runs now is an item of this call.

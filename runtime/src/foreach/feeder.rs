@@ -23,6 +23,9 @@ pub(crate) trait Source<T, R>: Send {
         T: 'a,
         R: 'a;
 
+    /// Takes what other calls still bring, as long as the call [drains](Call::drains) them.
+    fn drain(&mut self, intake: &mut Intake<T>);
+
     /// How many items there are, at least and at most: [`Iterator::size_hint`].
     fn size(&self) -> (usize, Option<usize>);
 }
@@ -59,7 +62,10 @@ fn is_at_hand<I>() -> bool {
 /// What a round of pulls came to.
 pub(crate) enum Round {
     Full,
+    /// There are no more items, or no more are wanted.
     Ended,
+    /// The input has panicked.
+    Broken,
 }
 
 impl<I, R> Source<I::Item, R> for I
@@ -87,7 +93,7 @@ where
                 intake.has_more = false;
                 return Round::Ended;
             };
-            if intake.is_closed() {
+            if intake.is_closed() && !intake.call.drains() {
                 return Round::Ended; // the stop came first: this item was never taken
             }
             intake.push(item);
@@ -104,6 +110,15 @@ where
         }
         crew.recruit();
         Round::Full
+    }
+
+    fn drain(&mut self, intake: &mut Intake<I::Item>) {
+        while intake.call.drains() {
+            let Some(item) = self.next() else {
+                return;
+            };
+            intake.push(item);
+        }
     }
 
     fn size(&self) -> (usize, Option<usize>) {
@@ -132,25 +147,18 @@ impl<'a, T: Send + 'a, R: Send + 'a> Feeder<'a, T, R> {
             mut input,
             mut intake,
         } = self;
-        while let Some(room) = intake.wait_for_room() {
-            intake.call.set_pulling(true);
-            let pull = AssertUnwindSafe(|| input.pull(room, &mut intake, crew));
-            let round = catch_unwind(pull);
-            intake.call.set_pulling(false);
-            match round {
-                Ok(Round::Full) => {}
-                Ok(Round::Ended) => {
-                    if !intake.has_more {
-                        intake.call.note_whole_input();
-                    }
-                    break;
-                }
-                Err(payload) => {
-                    let cause = Cause::InputPanicked(PanicPayload::new(payload));
-                    intake.call.fail(Some(intake.taken), cause);
-                    intake.has_more = false;
-                    break;
-                }
+        let mut round = Round::Full;
+        while let (Round::Full, Some(room)) = (&round, intake.wait_for_room()) {
+            round = intake.round(|intake| input.pull(room, intake, crew));
+        }
+        if !matches!(round, Round::Broken) {
+            if intake.call.drains() {
+                intake.round(|intake| {
+                    input.drain(intake);
+                    Round::Ended
+                });
+            } else if !intake.has_more {
+                intake.call.note_whole_input();
             }
         }
         intake.note_deadline();
@@ -160,6 +168,19 @@ impl<'a, T: Send + 'a, R: Send + 'a> Feeder<'a, T, R> {
 }
 
 impl<T> Intake<T> {
+    /// Runs the user's code in the input.
+    fn round(&mut self, pull: impl FnOnce(&mut Self) -> Round) -> Round {
+        self.call.set_pulling(true);
+        let round = catch_unwind(AssertUnwindSafe(|| pull(self)));
+        self.call.set_pulling(false);
+        round.unwrap_or_else(|payload| {
+            let cause = Cause::InputPanicked(PanicPayload::new(payload));
+            self.call.fail(Some(self.taken), cause);
+            self.has_more = false;
+            Round::Broken
+        })
+    }
+
     fn is_closed(&self) -> bool {
         self.call.is_closed()
     }

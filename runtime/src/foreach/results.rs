@@ -275,6 +275,10 @@ impl<R> Results<R> {
     }
 
     fn next_unreported(&mut self) -> Option<Result<R, ItemError>> {
+        #[cfg(all(feature = "ctrl_c", unix))]
+        if let (Source::Live(live), false) = (&self.source, self.touched) {
+            live.call.note_reader();
+        }
         self.touched = true;
         loop {
             match &mut self.source {
@@ -283,6 +287,8 @@ impl<R> Results<R> {
                     if let Some(outcome) = live.next() {
                         return Some(outcome);
                     }
+                    #[cfg(all(feature = "ctrl_c", unix))]
+                    live.call.forget_reader();
                     if let Some(control) = &live.call.control {
                         control.tell_over();
                         #[cfg(feature = "journal")]

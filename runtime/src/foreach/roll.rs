@@ -1,16 +1,11 @@
 //! The calls of this process that are alive, for an interrupt to find them.
 
 use std::sync::{Arc, Weak};
-use std::thread;
-use std::time::Duration;
 
 use super::call::Call;
 use crate::interrupt::flag;
 use crate::per_process::PerProcess;
 use crate::sync::Mutex;
-
-/// How often it is looked whether a later stage is to be closed.
-const LOOK: Duration = Duration::from_millis(50);
 
 static ROLL: PerProcess<Mutex<Roll>> = PerProcess::new(Mutex::default);
 
@@ -42,44 +37,14 @@ fn outermost() -> Vec<Arc<Call>> {
     calls.into_iter().filter(|it| it.is_outermost()).collect()
 }
 
-/// Has none of them take anything more from outside. What runs comes to its end, and goes through the later
-/// stages of its pipeline: these read other calls, and a stage that was closed would stop the one it
-/// reads. They are closed when they read no other call any more and have more input still. Returns
-/// when there is nothing left to close.
-pub(crate) fn close_all(mut at_first: impl FnMut()) {
-    let mut later: Vec<Weak<Call>> = Vec::new();
-    for call in outermost() {
-        match reads_another(&call) {
-            true => later.push(Arc::downgrade(&call)),
-            false => call.close(),
-        }
-    }
-    at_first();
-    let mut idle: Vec<usize> = Vec::new();
-    while !later.is_empty() {
-        thread::sleep(LOOK);
-        let mut idle_now = Vec::new();
-        later.retain(|call| {
-            let Some(call) = call.upgrade().filter(|it| !it.input_ended()) else {
-                return false;
-            };
-            if reads_another(&call) {
-                return true;
-            }
-            // Twice in a row: between two calls that it reads there is a moment without one.
-            let is_done = idle.contains(&call.id());
-            match is_done {
-                true => call.close(),
-                false => idle_now.push(call.id()),
-            }
-            !is_done
-        });
-        idle = idle_now;
-    }
+/// Has none of them start an item any more. What runs comes to its end; a call that reads the results of
+/// another waits for those, see [`Call::drains`].
+pub(crate) fn close_all() {
+    outermost().iter().for_each(|it| it.close());
 }
 
 /// Whether the results of another call are the input of this one.
-fn reads_another(call: &Call) -> bool {
+pub(super) fn reads_another(call: &Call) -> bool {
     outermost().iter().any(|it| it.reader() == call.id())
 }
 

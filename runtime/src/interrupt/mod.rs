@@ -34,8 +34,9 @@ const TO_DIE: Duration = Duration::from_secs(2);
 ///
 /// * The first one starts nothing new. Items that run come to their end, in processes too, and their
 ///   results arrive; the items that do not run any more end as [stopped](crate::ItemError::is_stopped), so that the
-///   results of each call end. In a [`pipeline!`](crate::pipeline), items that run in a stage or are between stages go
-///   through the later ones. Jobs that wait in a queue are stopped. What still runs is told on stderr.
+///   results of each call end. That holds for each stage of a [`pipeline!`](crate::pipeline): what comes out of one
+///   then is not begun by the next one, and ends there as stopped. So the end is never further away than the
+///   longest item that runs. Jobs that wait in a queue are stopped. What still runs is told on stderr.
 /// * The second one kills: all child processes and what they have started, by SIGKILL, then this
 ///   process, with exit code 130. Nothing is dropped and no destructor runs.
 ///
@@ -127,10 +128,9 @@ fn listen(mut signals: Signals) {
 }
 
 fn come_to_an_end() {
-    roll::close_all(|| {
-        job::stop_queued();
-        print(settled());
-    });
+    roll::close_all();
+    job::stop_queued();
+    print(settled());
 }
 
 /// What runs still, when those have left who have nothing to run.
