@@ -1,9 +1,10 @@
-//! What the fuzzers run: the decoder of the worker protocol, compiled here from the source that the
-//! library has.
+//! What the fuzzers run: the decoder of the worker protocol and the reader of journals, compiled here from
+//! the source that the library has.
 //!
 //! ```text
 //! $ cargo +nightly fuzz run frames -- -rss_limit_mb=512 -max_len=65536
 //! $ cargo +nightly fuzz run there_and_back
+//! $ cargo +nightly fuzz run journal
 //! $ cargo test    # the inputs that were kept, on any compiler
 //! ```
 
@@ -21,6 +22,10 @@ use serde::{Deserialize, Serialize};
 #[path = "../../runtime/src/process/wire/mod.rs"]
 mod wire;
 
+mod journal;
+
+use journal::format::{DONE, Event, Line};
+use journal::reader::{History, Stored};
 use wire::{FrameReader, FrameWriter, Kind, Sink, Source};
 
 /// One of each shape that serde knows.
@@ -178,6 +183,69 @@ pub fn there_and_back(values: &[Value], most: u16) {
         assert_eq!(frame.value::<Vec<Value>>().expect("the values"), values);
     }
     assert!(reader.next().expect("the end").is_none());
+}
+
+/// Reads `bytes` as a journal. Nothing panics, nothing takes more memory than the bytes warrant, each
+/// value is where it is said to be, and a journal that is mended, or torn once more, has the same in it.
+pub fn journal(bytes: &[u8]) {
+    let before = start_counting();
+    let read = History::read(bytes);
+    let most = peak().saturating_sub(before);
+    assert!(
+        most <= (1 << 20) + FOR_EACH_BYTE * bytes.len(),
+        "{most} bytes of memory for {}",
+        bytes.len()
+    );
+    let Ok(history) = read else {
+        return;
+    };
+    let whole = usize::try_from(history.whole).expect("what is in memory");
+    for stored in history.done.values().flatten() {
+        let line: Line<'_> = Line::read(of(bytes, stored)).expect("it has been read before");
+        assert_eq!(line.event, Event::Item);
+        assert_eq!(line.outcome.as_deref(), Some(DONE));
+        assert!(line.value.is_some());
+    }
+    let mut mended = bytes[..whole].to_vec();
+    if history.is_open {
+        mended.push(b'\n');
+    }
+    let again = History::read(&mended[..]).expect("it is whole");
+    assert_eq!((again.whole, again.is_open), (mended.len() as u64, false));
+    assert_eq!(places(&again), places(&history));
+    assert_eq!(again.origin, history.origin);
+    // Torn anywhere behind the line that says whose it is.
+    let Some(first) = bytes.iter().position(|it| *it == b'\n') else {
+        return;
+    };
+    let knows = |bytes: &[u8]| History::read(bytes).is_ok_and(|it| it.origin.is_some());
+    let sum = bytes.iter().fold(0_usize, |sum, it| {
+        sum.wrapping_mul(31).wrapping_add((*it).into())
+    });
+    let cut = first + 1 + sum % (bytes.len() - first);
+    if knows(&bytes[..=first]) {
+        let torn = History::read(&bytes[..cut]).expect("a journal that was torn");
+        let is_before =
+            |it: &&Stored| usize::try_from(it.offset).is_ok_and(|at| at + it.length <= cut);
+        let kept = history.done.values().flatten().filter(is_before).count();
+        assert!(torn.done.values().flatten().count() >= kept);
+    }
+}
+
+/// Which line has a value of which item.
+fn places(history: &History) -> BTreeMap<u64, (&str, u64)> {
+    let done = history.done.iter();
+    done.flat_map(|(item, all)| {
+        all.iter()
+            .map(move |it| (it.line, (item.as_str(), it.offset)))
+    })
+    .collect()
+}
+
+/// The line of a value.
+fn of<'a>(bytes: &'a [u8], stored: &Stored) -> &'a [u8] {
+    let from = usize::try_from(stored.offset).expect("what is in memory");
+    &bytes[from..from + stored.length]
 }
 
 thread_local! {

@@ -3,21 +3,33 @@
 use std::fs;
 use std::path::Path;
 
-#[test]
-fn what_was_found_once_is_fine() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/frames");
+/// What was kept of one fuzzer.
+fn try_all(folder: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(folder);
     let mut count = 0;
     for file in fs::read_dir(folder).unwrap() {
         let bytes = fs::read(file.unwrap().path()).unwrap();
-        runspace_fuzz::frames(&bytes);
+        run(&bytes);
         // And each with its end missing, and with a byte changed.
         for at in 0..bytes.len().min(200) {
-            runspace_fuzz::frames(&bytes[..at]);
+            run(&bytes[..at]);
             let mut changed = bytes.clone();
             changed[at] ^= 0x81;
-            runspace_fuzz::frames(&changed);
+            run(&changed);
         }
         count += 1;
     }
     assert!(count > 10, "{count} inputs");
+}
+
+#[test]
+fn frames_that_were_found_once_are_fine() {
+    try_all("frames", runspace_fuzz::frames);
+}
+
+#[test]
+fn journals_that_were_found_once_are_fine() {
+    try_all("journal", runspace_fuzz::journal);
 }
