@@ -15,6 +15,16 @@ pub(crate) trait CurrentJob: Send + Sync {
 
     /// Adds to the records of the job; the job layer knows what the level means.
     fn note(&self, level: u8, text: String);
+
+    /// The job waits for results of a call that `maker` has made, until what is answered is dropped. Nothing
+    /// is, where that is its own affair.
+    fn reads(
+        &self,
+        _call: usize,
+        _maker: Option<&Arc<dyn CurrentJob>>,
+    ) -> Option<Box<dyn std::any::Any>> {
+        None
+    }
 }
 
 /// The surroundings of running code, handed on to the threads that work for it.
@@ -24,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) job: Option<Arc<dyn CurrentJob>>,
     /// Identity of the parallel call this thread works for; 0 for none.
     pub(crate) call: usize,
+    /// The calls that this one is part of.
+    pub(crate) outer: Option<Arc<Caller>>,
     /// Set while a consumer runs a worker of the call it reads: nobody else will make room for what
     /// that worker emits.
     pub(crate) is_consumer: bool,
@@ -34,6 +46,31 @@ pub(crate) struct Context {
     /// Where it is to tracing. Of use to [`enter`] only: what a thread is in already, no context of its
     /// own has.
     pub(crate) trace: Place,
+}
+
+/// A parallel call whose item has made another.
+pub(crate) struct Caller {
+    call: usize,
+    outer: Option<Arc<Caller>>,
+}
+
+impl Context {
+    /// The call and those that it is part of, for one that is made in this context.
+    pub(crate) fn caller(&self) -> Option<Arc<Caller>> {
+        let (call, outer) = (self.call, self.outer.clone());
+        (call != 0).then(|| Arc::new(Caller { call, outer }))
+    }
+
+    /// The call and those that it is part of.
+    pub(crate) fn calls(&self) -> Vec<usize> {
+        let mut calls: Vec<usize> = (self.call != 0).then_some(self.call).into_iter().collect();
+        let mut outer = self.outer.as_ref();
+        while let Some(caller) = outer {
+            calls.push(caller.call);
+            outer = caller.outer.as_ref();
+        }
+        calls
+    }
 }
 
 /// A shared place that code runs on, and those that its surroundings run on.
@@ -79,6 +116,14 @@ pub(crate) fn current_stop_is_set() -> bool {
             .is_some_and(StopToken::is_stopping)
     };
     CURRENT.try_with(look).unwrap_or(false)
+}
+
+/// The job that code runs for.
+pub(crate) fn current_job() -> Option<Arc<dyn CurrentJob>> {
+    CURRENT
+        .try_with(|it| it.borrow().job.clone())
+        .ok()
+        .flatten()
 }
 
 pub(crate) fn current_call() -> usize {

@@ -192,3 +192,100 @@ fn items_outlive_the_job_that_started_them() {
         until(|| (queue.running(), queue.queued()) == (0, 0));
     });
 }
+
+/// A job that fills its queue reads a call that was made outside of it, whose items join jobs of that very queue.
+#[test]
+fn a_job_that_reads_a_call_made_elsewhere_lends_its_place_to_what_its_items_wait_for() {
+    within(60, || {
+        for round in 0..20 {
+            let queue = JobQueue::new(1);
+            let inner = queue.clone();
+            let (go, wait) = channel::<()>();
+            let wait = Mutex::new(wait);
+            let call = foreach_parallel!(0..6u32, throttle = 2, using(inner, wait), |n| {
+                if n < 2 {
+                    wait.lock().unwrap().recv().unwrap(); // until the reader has the place
+                }
+                start_thread_job!(queue = &inner, using(n), { n * 2 })
+                    .join()
+                    .unwrap()
+            });
+            let running = queue.clone();
+            let reader = start_thread_job!(queue = &queue, using(call, go, running), {
+                assert_eq!(running.running(), 1);
+                go.send(()).unwrap();
+                // Before it waits, or while it does.
+                std::thread::sleep(std::time::Duration::from_millis(round % 4));
+                go.send(()).unwrap();
+                call.sum::<u32>()
+            });
+            assert_eq!(reader.join().unwrap(), 30);
+            until(|| (queue.running(), queue.queued()) == (0, 0));
+        }
+    });
+}
+
+/// The same by way of a call that an item has made, and of a job that does not stand in the queue.
+#[test]
+fn what_an_inner_call_waits_for_is_waited_for_by_who_reads_the_outer_one() {
+    within(60, || {
+        let queue = JobQueue::new(1);
+        let others = JobQueue::new(1);
+        let (inner, middle) = (queue.clone(), others.clone());
+        let (go, wait) = channel::<()>();
+        let call = foreach_parallel!(
+            [()],
+            throttle = 1,
+            using(inner, middle, wait = Mutex::new(wait)),
+            |()| {
+                wait.lock().unwrap().recv().unwrap();
+                let (inner, middle) = (inner.clone(), middle.clone());
+                foreach_parallel!(0..4u32, throttle = 2, using(inner, middle), |n| {
+                    let inner = inner.clone();
+                    // It waits in turn, in a queue of its own.
+                    start_thread_job!(queue = &middle, using(inner, n), {
+                        start_thread_job!(queue = &inner, using(n), { n + 1 })
+                            .join()
+                            .unwrap()
+                    })
+                    .join()
+                    .unwrap()
+                })
+                .sum::<u32>()
+            }
+        );
+        let reader = start_thread_job!(queue = &queue, using(call, go), {
+            go.send(()).unwrap();
+            call.sum::<u32>()
+        });
+        assert_eq!(reader.join().unwrap(), 10);
+        until(|| (queue.running(), queue.queued()) == (0, 0));
+    });
+}
+
+/// One who is no job reads, and the items are those of a job: nothing is lent that nobody has.
+#[test]
+fn a_call_of_a_job_can_be_read_by_another_job() {
+    within(60, || {
+        let queue = JobQueue::new(2);
+        let inner = queue.clone();
+        let maker = start_thread_job!(queue = &queue, using(inner), |job| {
+            job.emit(foreach_parallel!(
+                0..5u32,
+                throttle = 3,
+                using(inner),
+                |n| {
+                    start_thread_job!(queue = &inner, using(n), { n })
+                        .join()
+                        .unwrap()
+                }
+            ));
+        });
+        let reader = start_thread_job!(queue = &queue, using(maker), {
+            let calls: Vec<_> = maker.iter().collect();
+            calls.into_iter().flatten().sum::<u32>()
+        });
+        assert_eq!(reader.join().unwrap(), 10);
+        until(|| (queue.running(), queue.queued()) == (0, 0));
+    });
+}

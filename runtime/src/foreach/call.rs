@@ -9,7 +9,7 @@ use super::options::Options;
 use super::pace::Pace;
 use super::report::Slowest;
 use super::signal::Signal;
-use crate::context::{self, Context};
+use crate::context::{self, Caller, Context};
 use crate::error::{CallSite, Cause, ItemError, PanicPayload};
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
@@ -72,6 +72,8 @@ pub(crate) struct Call {
     pub(crate) control: Option<Box<Control>>,
     /// The surroundings of the calling code, for the workers to run in.
     context: Context,
+    /// The calls that it is part of.
+    outer: Option<Arc<Caller>>,
     /// Items whose outcome the consumer has had.
     consumed: AtomicU64,
     /// No item starts any more: the call is stopped, or has had enough.
@@ -149,6 +151,7 @@ impl Call {
             slowest: Arc::default(),
             started: Instant::now(),
             control,
+            outer: context.caller(),
             context,
             consumed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -317,6 +320,7 @@ impl Call {
         context::enter(Context {
             stop: Some(self.stop.clone()),
             call: self.id(),
+            outer: self.outer.clone(),
             job: self.context.job.clone(),
             is_consumer: context::is_consumer(),
             attempt: 0,
@@ -482,6 +486,12 @@ impl Call {
         self.pulling.load(Ordering::Acquire)
             && closed_at.is_some_and(|at| at.elapsed() > INPUT_GRACE)
             && !self.drains()
+    }
+
+    /// Says, until what is answered is dropped, that the job of this thread waits for results of this call. That
+    /// is of interest if the call is none of its own: what items of its own call wait for, it waits for in any case.
+    pub(crate) fn tell_reading(&self) -> Option<Box<dyn std::any::Any>> {
+        context::current_job()?.reads(self.id(), self.context.job.as_ref())
     }
 
     /// Whether the code that runs now is an item of this call.

@@ -467,6 +467,7 @@ impl<R> Live<R> {
             "an item of {} waits for the results of its own call, which cannot end before it",
             self.call.site
         );
+        let _reading = self.call.tell_reading();
         loop {
             match self.wait() {
                 Waited::Event(event) => return Some(event),

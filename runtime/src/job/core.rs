@@ -18,6 +18,7 @@ use super::run;
 use super::signal::Signal;
 use super::state::JobState;
 use super::table;
+use super::waits;
 use crate::context::{Context, CurrentJob};
 use crate::error::PanicPayload;
 use crate::stop::{OnStop, StopToken};
@@ -218,6 +219,7 @@ impl Core {
             stop: Some(self.stop.clone()),
             job: Some(Arc::new(Current(Arc::clone(self)))),
             call: 0,
+            outer: None,
             is_consumer: false,
             trace: self.trace(),
         }
@@ -416,5 +418,11 @@ impl CurrentJob for Current {
 
     fn note(&self, level: u8, text: String) {
         self.0.record(Level::of_number(level), text);
+    }
+
+    fn reads(&self, call: usize, maker: Option<&Arc<dyn CurrentJob>>) -> Option<Box<dyn Any>> {
+        let maker = maker.and_then(|it| it.as_any().downcast_ref::<Self>());
+        let is_own = maker.is_some_and(|it| Arc::ptr_eq(&it.0, &self.0));
+        (!is_own).then(|| Box::new(waits::begin_reading(&self.0, call)) as Box<dyn Any>)
     }
 }

@@ -27,13 +27,15 @@ const GLOBAL_THROTTLE: usize = 5;
 /// with a throttle of 1. No other job gets the place: a lock that the waiting job holds can keep
 /// no stranger in it.
 ///
+/// The same holds for a job that reads the results of a parallel call, made inside or outside of it: it waits for
+/// what the items of that call wait for.
+///
 /// At most `throttle` jobs run without waiting for another job. The one exception: a job whose wait
-/// ends early, because it had a time limit or was for one of several things, goes on beside the
-/// borrower of its place; then nothing is let in until there is room again.
+/// ends early, because it had a time limit or was for one of several things, such as the results of a call, goes
+/// on beside the borrower of its place; then nothing is let in until there is room again.
 ///
 /// The wait has to be seen: threads that a body makes itself, and waits on channels or locks, are
-/// not. Nor is a job that reads the results of a parallel call made outside of it, if items of that call
-/// join jobs that wait behind the reader: make the call inside of the job.
+/// not.
 ///
 /// ```
 /// use runspace::{JobQueue, start_thread_job};

@@ -1,7 +1,8 @@
 //! Lending: a job that waits gives its place to a job of its own queue that it needs.
 //!
 //! A job needs what it waits for, and what that waits for in turn. It also needs, for a job that
-//! still stands in a queue, the jobs that have the places there to get on. Following all three is
+//! still stands in a queue, the jobs that have the places there to get on; and for a call whose
+//! results it reads, what the items of that wait for. Following all of them is
 //! what keeps a chain of waits through several queues from standing still: any way round leads back
 //! to a queue where a job with a place to lend needs one that waits in line.
 
@@ -10,18 +11,21 @@ use std::sync::Arc;
 
 use super::super::core::Core;
 use super::super::queue::JobQueue;
-use super::{Blocked, Waits};
+use super::{Blocked, Numbered, Waits};
 
 /// The jobs that wait, by the queue in which they have their place.
 type InQueue<'a> = HashMap<usize, Vec<&'a Blocked>>;
 
 /// A search for a job that can use the place of `lender`.
 struct Search<'a> {
+    all: &'a Waits,
     lender: &'a Blocked,
     queue: &'a JobQueue,
     seen: HashSet<u64>,
     seen_queues: HashSet<usize>,
-    ahead: Vec<&'a Blocked>,
+    seen_calls: HashSet<usize>,
+    /// What is waited for, and by which job if it is one.
+    ahead: Vec<(Option<u64>, &'a Numbered)>,
 }
 
 impl Waits {
@@ -64,19 +68,22 @@ impl Waits {
         ended: &mut Vec<(u64, u64)>,
     ) -> Option<Arc<Core>> {
         let mut search = Search {
+            all: self,
             lender,
             queue,
             seen: HashSet::from([lender.core.id()]),
             seen_queues: HashSet::new(),
-            ahead: vec![lender],
+            seen_calls: HashSet::new(),
+            ahead: vec![(Some(lender.core.id()), &lender.waits)],
         };
-        while let Some(blocked) = search.ahead.pop() {
-            for (key, wait) in &blocked.waits {
+        while let Some((job, waits)) = search.ahead.pop() {
+            for (key, wait) in waits {
                 if wait.has_end() {
-                    ended.push((blocked.core.id(), *key));
+                    ended.extend(job.map(|job| (job, *key)));
                 } else if !wait.is_over() {
+                    wait.call.into_iter().for_each(|it| search.look_into(it));
                     let mut targets = wait.targets.iter();
-                    let found = targets.find_map(|it| search.look_at(it, &self.blocked, in_queue));
+                    let found = targets.find_map(|it| search.look_at(it, in_queue));
                     if found.is_some() {
                         return found;
                     }
@@ -99,17 +106,13 @@ impl Waits {
 
 impl<'a> Search<'a> {
     /// Lends the place to `target`, or notes where to look on.
-    fn look_at(
-        &mut self,
-        target: &Core,
-        blocked: &'a std::collections::BTreeMap<u64, Blocked>,
-        in_queue: &InQueue<'a>,
-    ) -> Option<Arc<Core>> {
+    fn look_at(&mut self, target: &Core, in_queue: &InQueue<'a>) -> Option<Arc<Core>> {
         if !self.seen.insert(target.id()) {
             return None;
         }
         let Some(queue) = target.queue().filter(|it| it.is_waiting(target.id())) else {
-            self.ahead.extend(blocked.get(&target.id()));
+            let blocked = self.all.blocked.get(&target.id());
+            self.ahead.extend(blocked.map(Blocked::ahead));
             return None;
         };
         if queue.key() == self.queue.key() {
@@ -118,10 +121,24 @@ impl<'a> Search<'a> {
         if self.seen_queues.insert(queue.key()) {
             let holders = in_queue.get(&queue.key()).into_iter().flatten();
             let seen = &mut self.seen;
-            self.ahead
-                .extend(holders.filter(|it| seen.insert(it.core.id())));
+            let holders = holders.filter(|it| seen.insert(it.core.id()));
+            self.ahead.extend(holders.map(|it| it.ahead()));
         }
         None
+    }
+
+    /// Notes to look on at what the items of a call wait for.
+    fn look_into(&mut self, call: usize) {
+        if self.seen_calls.insert(call) {
+            let waits = self.all.in_calls.get(&call);
+            self.ahead.extend(waits.map(|it| (None, it)));
+        }
+    }
+}
+
+impl Blocked {
+    fn ahead(&self) -> (Option<u64>, &Numbered) {
+        (Some(self.core.id()), &self.waits)
     }
 }
 

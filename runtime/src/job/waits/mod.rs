@@ -1,7 +1,10 @@
 //! Which job waits for which: to lend places along, and to refuse a wait that could never end.
 //!
-//! One lock guards it, taken before that of any queue. It is taken when a job starts or ends a wait
-//! for another and when a place comes home; jobs that wait for none never touch it.
+//! A job also waits for a parallel call that was made outside of it while it reads its results, and so for what the
+//! items of that call wait for. Those are therefore known by call, too.
+//!
+//! One lock guards it, taken before that of any queue. It is taken when a job or an item starts or ends a wait
+//! for a job and when a place comes home; jobs that wait for none never touch it.
 
 mod lend;
 mod ring;
@@ -32,6 +35,8 @@ pub(super) enum Until {
 /// A wait for one of its targets.
 struct Wait {
     targets: Vec<Arc<Core>>,
+    /// Or for results of this call.
+    call: Option<usize>,
     until: Until,
     /// It has a time limit, so it always ends.
     limited: bool,
@@ -58,26 +63,32 @@ struct Blocked {
     core: Arc<Core>,
     /// A thread may wait for several jobs at once, each a wait of its own.
     threads: usize,
-    waits: BTreeMap<u64, Wait>,
+    waits: Numbered,
 }
+
+/// Waits by a number of their own.
+type Numbered = BTreeMap<u64, Arc<Wait>>;
 
 #[derive(Default)]
 struct Waits {
     next: u64,
     blocked: BTreeMap<u64, Blocked>,
+    /// What the items of a call wait for, those of calls that they have made included.
+    in_calls: BTreeMap<usize, Numbered>,
 }
 
 global! {
     static WAITS: Mutex<Waits> = Mutex::new(Waits::default());
 }
 
-/// Says, until it is dropped, that the job of this thread waits.
+/// Says, until it is dropped, that the job of this thread waits, and the calls whose item that is.
 pub(super) struct Waiting {
-    job: Arc<Core>,
+    job: Option<Arc<Core>>,
+    calls: Vec<usize>,
     keys: Range<u64>,
 }
 
-/// The job of this thread, if it runs for one, starts to wait: for one target of each group.
+/// The job and the calls of this thread, if it runs for any, start to wait: for one target of each group.
 ///
 /// # Errors
 /// The wait would close a ring of jobs that wait for each other.
@@ -87,23 +98,50 @@ pub(super) fn begin(
     limit: Limit,
 ) -> Result<Option<Waiting>, Deadlock> {
     let context = context::current();
-    let Some(job) = Core::current(&context) else {
+    let job = Core::current(&context);
+    if job.is_none() && context.call == 0 {
         return Ok(None);
-    };
-    let wait = |targets| Wait {
-        targets,
-        until,
-        limited: limit.is_some(),
-        in_body: context.call == 0,
+    }
+    let wait = |targets| {
+        Arc::new(Wait {
+            targets,
+            call: None,
+            until,
+            limited: limit.is_some(),
+            in_body: context.call == 0,
+        })
     };
     let waits: Vec<_> = groups.into_iter().map(wait).collect();
+    start(job, context.calls(), waits).map(Some)
+}
+
+/// The job starts to wait for results of a call that it has not made. Whether they ever come nobody knows:
+/// what one item waits for need not keep the others from theirs.
+pub(super) fn begin_reading(job: &Arc<Core>, call: usize) -> Option<Waiting> {
+    let wait = Arc::new(Wait {
+        targets: Vec::new(),
+        call: Some(call),
+        until: Until::Output,
+        limited: true,
+        in_body: false,
+    });
+    start(Some(Arc::clone(job)), Vec::new(), vec![wait]).ok()
+}
+
+fn start(
+    job: Option<Arc<Core>>,
+    calls: Vec<usize>,
+    waits: Vec<Arc<Wait>>,
+) -> Result<Waiting, Deadlock> {
     let (keys, let_in) = {
         let mut all = WAITS.lock();
-        all.refuse_ring(&job, &waits)?;
-        (all.add(&job, waits), all.lend(None))
+        if let Some(job) = &job {
+            all.refuse_ring(job, &waits)?;
+        }
+        (all.add(job.as_ref(), &calls, &waits), all.lend(None))
     };
     let_in.into_iter().for_each(run::launch);
-    Ok(Some(Waiting { job, keys }))
+    Ok(Waiting { job, calls, keys })
 }
 
 /// Lends the places of this queue's waiting jobs, as far as that is possible now. Answers the jobs
@@ -114,30 +152,48 @@ pub(super) fn lend_within(queue: &JobQueue) -> Vec<Arc<Core>> {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        WAITS.lock().remove(&self.job, self.keys.clone());
+        let job = self.job.as_ref();
+        WAITS.lock().remove(job, &self.calls, self.keys.clone());
     }
 }
 
 // Whoever waits holds the jobs it waits for until its `Waiting` is gone, so no reference that is
 // dropped here, under the lock, is the last to a job.
 impl Waits {
-    fn add(&mut self, job: &Arc<Core>, waits: Vec<Wait>) -> Range<u64> {
+    fn add(&mut self, job: Option<&Arc<Core>>, calls: &[usize], waits: &[Arc<Wait>]) -> Range<u64> {
         let first = self.next;
         self.next += waits.len() as u64;
-        let entry = self.blocked.entry(job.id()).or_insert_with(|| Blocked {
-            core: Arc::clone(job),
-            threads: 0,
-            waits: BTreeMap::new(),
-        });
-        entry.threads += 1;
-        entry.waits.extend((first..).zip(waits));
-        if let Some(queue) = job.queue() {
-            queue.park(job.id());
+        let numbered = || (first..).zip(waits.iter().cloned());
+        for call in calls {
+            self.in_calls.entry(*call).or_default().extend(numbered());
+        }
+        if let Some(job) = job {
+            let entry = self.blocked.entry(job.id()).or_insert_with(|| Blocked {
+                core: Arc::clone(job),
+                threads: 0,
+                waits: Numbered::new(),
+            });
+            entry.threads += 1;
+            entry.waits.extend(numbered());
+            if let Some(queue) = job.queue() {
+                queue.park(job.id());
+            }
         }
         first..self.next
     }
 
-    fn remove(&mut self, job: &Arc<Core>, keys: Range<u64>) {
+    fn remove(&mut self, job: Option<&Arc<Core>>, calls: &[usize], keys: Range<u64>) {
+        for call in calls {
+            if let Some(waits) = self.in_calls.get_mut(call) {
+                keys.clone().for_each(|key| _ = waits.remove(&key));
+                if waits.is_empty() {
+                    self.in_calls.remove(call);
+                }
+            }
+        }
+        let Some(job) = job else {
+            return;
+        };
         let Some(entry) = self.blocked.get_mut(&job.id()) else {
             return;
         };

@@ -26,7 +26,7 @@ impl fmt::Display for Deadlock {
 impl Waits {
     /// # Errors
     /// One of the waits that `job` is about to start could never end.
-    pub(super) fn refuse_ring(&self, job: &Arc<Core>, new: &[Wait]) -> Result<(), Deadlock> {
+    pub(super) fn refuse_ring(&self, job: &Arc<Core>, new: &[Arc<Wait>]) -> Result<(), Deadlock> {
         if new.iter().all(|it| it.limited) || !self.could_close(job, new) {
             return Ok(());
         }
@@ -38,7 +38,7 @@ impl Waits {
     }
 
     /// The quick answer for almost every wait: what is waited for does not wait itself.
-    fn could_close(&self, job: &Core, new: &[Wait]) -> bool {
+    fn could_close(&self, job: &Core, new: &[Arc<Wait>]) -> bool {
         let mut targets = new.iter().flat_map(|it| &it.targets);
         targets.any(|it| it.id() == job.id() || self.blocked.contains_key(&it.id()))
     }
@@ -54,7 +54,7 @@ struct Stuck<'a> {
 }
 
 impl<'a> Stuck<'a> {
-    fn find(all: &'a Waits, job: &Core, new: &'a [Wait]) -> Self {
+    fn find(all: &'a Waits, job: &Core, new: &'a [Arc<Wait>]) -> Self {
         let waits = reachable(all, job, new);
         let ids: BTreeSet<u64> = waits.keys().copied().collect();
         let mut stuck = Self {
@@ -115,14 +115,14 @@ impl<'a> Stuck<'a> {
 }
 
 /// The waits of all jobs that the new waits lead to, and of `job` itself.
-fn reachable<'a>(all: &'a Waits, job: &Core, new: &'a [Wait]) -> BTreeMap<u64, Vec<&'a Wait>> {
+fn reachable<'a>(all: &'a Waits, job: &Core, new: &'a [Arc<Wait>]) -> BTreeMap<u64, Vec<&'a Wait>> {
     let of = |id: u64| {
         all.blocked
             .get(&id)
             .into_iter()
             .flat_map(|it| it.waits.values())
     };
-    let own: Vec<_> = of(job.id()).chain(new).collect();
+    let own: Vec<&Wait> = of(job.id()).chain(new).map(|it| &**it).collect();
     let mut found = BTreeMap::from([(job.id(), own)]);
     let mut ahead = vec![job.id()];
     while let Some(id) = ahead.pop() {
@@ -131,7 +131,7 @@ fn reachable<'a>(all: &'a Waits, job: &Core, new: &'a [Wait]) -> BTreeMap<u64, V
         for target in targets {
             found.entry(target).or_insert_with(|| {
                 ahead.push(target);
-                of(target).collect()
+                of(target).map(|it| &**it).collect()
             });
         }
     }
