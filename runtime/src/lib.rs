@@ -111,6 +111,8 @@ mod process;
 pub mod progress;
 mod runspace;
 mod scope;
+#[cfg(any(feature = "process", all(test, loom)))]
+mod stock;
 mod stop;
 mod sync;
 mod threads;

@@ -6,21 +6,52 @@
 #[cfg(not(loom))]
 mod imp {
     pub(crate) use std::sync::atomic;
-    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) use std::thread_local;
 }
 
 #[cfg(loom)]
 mod imp {
     pub(crate) use loom::sync::atomic;
-    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) use loom::thread_local;
 }
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
+/// For what is shared by threads that order their accesses with nothing else: loom looks whether the count
+/// is enough. Everywhere else std's will do, which costs loom nothing.
+pub(crate) use imp::Arc as CountedArc;
 pub(crate) use imp::{MutexGuard, atomic, thread_local};
+
+/// Memory that several threads may reach. Who may touch it when is for its owner to see to; loom looks
+/// whether that is so.
+#[derive(Debug)]
+#[cfg(not(loom))]
+pub(crate) struct SharedCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> SharedCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Hands `f` a pointer that nobody writes through meanwhile.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    /// Hands `f` a pointer that is the only one in use meanwhile.
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+#[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell as SharedCell;
 
 /// A mutex without poisoning.
 #[derive(Debug, Default)]

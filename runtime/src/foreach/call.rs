@@ -262,6 +262,12 @@ impl Call {
         drop(before);
     }
 
+    /// Waits for one who is launching a worker just now, and has what the call holds for as long. None can
+    /// come after, if the caller was the last to have it.
+    pub(crate) fn wait_for_growth(&self) {
+        drop(self.grow.lock());
+    }
+
     /// Gives a worker's place back if there are too many.
     pub(crate) fn leaves_crowd(&self) -> bool {
         let relaxed = Ordering::Relaxed;

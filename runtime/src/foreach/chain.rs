@@ -13,16 +13,16 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{CountedArc as Arc, SharedCell};
 
 /// The most slots of a block.
 const SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 /// The bytes of a block, if that leaves it a few slots.
 const BYTES: usize = 1 << 14;
 
-type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+type Slot<T> = SharedCell<MaybeUninit<T>>;
 
 struct Block<T> {
     slots: Box<[Slot<T>]>,
@@ -30,7 +30,7 @@ struct Block<T> {
     filled: AtomicUsize,
     /// How many of them the receiver has taken; told when it leaves the block.
     taken: AtomicUsize,
-    next: UnsafeCell<Option<Arc<Block<T>>>>,
+    next: SharedCell<Option<Arc<Block<T>>>>,
 }
 
 // SAFETY: values go from one thread to another, so `T: Send`; no two threads touch the same slot at
@@ -40,15 +40,26 @@ unsafe impl<T: Send> Sync for Block<T> {}
 impl<T> Block<T> {
     fn new() -> Arc<Self> {
         let count = (BYTES / size_of::<T>().max(1)).clamp(SLOTS.min(8), SLOTS);
-        let slots = Box::<[Slot<T>]>::new_uninit_slice(count);
         Arc::new(Self {
-            // SAFETY: a slot may hold anything, nothing included.
-            slots: unsafe { slots.assume_init() },
+            slots: empty_slots(count),
             filled: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
-            next: UnsafeCell::new(None),
+            next: SharedCell::new(None),
         })
     }
+}
+
+#[cfg(not(loom))]
+fn empty_slots<T>(count: usize) -> Box<[Slot<T>]> {
+    // SAFETY: a slot may hold anything, nothing included.
+    unsafe { Box::new_uninit_slice(count).assume_init() }
+}
+
+/// Loom's slots know who has touched them.
+#[cfg(loom)]
+fn empty_slots<T>(count: usize) -> Box<[Slot<T>]> {
+    let slots = (0..count).map(|_| SharedCell::new(MaybeUninit::uninit()));
+    slots.collect()
 }
 
 impl<T> Drop for Block<T> {
@@ -56,9 +67,9 @@ impl<T> Drop for Block<T> {
         // Both sides have left, and what they did happened before this.
         let taken = self.taken.load(Ordering::Relaxed);
         let filled = self.filled.load(Ordering::Relaxed);
-        for slot in &mut self.slots[taken..filled] {
+        for slot in &self.slots[taken..filled] {
             // SAFETY: it was written, and not read.
-            unsafe { slot.get_mut().assume_init_drop() };
+            slot.with_mut(|it| unsafe { (*it).assume_init_drop() });
         }
     }
 }
@@ -78,7 +89,7 @@ impl<T> Sender<T> {
         // reference ends before `extend` changes the block.
         let block = unsafe { &*self.block.get() };
         // SAFETY: a slot that is not below `filled` is the sender's.
-        unsafe { (*block.slots[at].get()).write(value) };
+        block.slots[at].with_mut(|it| unsafe { (*it).write(value) });
         if at + 1 < block.slots.len() {
             self.at.set(at + 1);
             block.filled.store(at + 1, Ordering::Release);
@@ -95,7 +106,9 @@ impl<T> Sender<T> {
             // SAFETY: `block` ends before it is replaced, and no other reference is made but in `push`.
             let block = unsafe { &*self.block.get() };
             // SAFETY: `filled` is not at the end, so `next` is the sender's.
-            unsafe { *block.next.get() = Some(Arc::clone(&next)) };
+            block
+                .next
+                .with_mut(|it| unsafe { *it = Some(Arc::clone(&next)) });
             block.filled.store(block.slots.len(), Ordering::Release);
             self.at.set(0);
             // SAFETY: as above.
@@ -123,7 +136,7 @@ impl<T> Receiver<T> {
         }
         if self.at == self.block.slots.len() {
             // SAFETY: `filled` was seen at its end, so `next` is the receiver's.
-            let next = unsafe { (*self.block.next.get()).take() }?;
+            let next = self.block.next.with_mut(|it| unsafe { (*it).take() })?;
             self.block.taken.store(self.at, Ordering::Relaxed);
             (self.block, self.at) = (next, 0);
         }
@@ -141,7 +154,7 @@ impl<T> Receiver<T> {
         self.at += 1;
         // SAFETY: it is below `filled`, which was read with `Acquire`, and read this once, for `at` is
         // past it now.
-        Some(unsafe { (*slot.get()).assume_init_read() })
+        Some(slot.with(|it| unsafe { (*it).assume_init_read() }))
     }
 }
 
@@ -168,8 +181,53 @@ pub(super) fn chain<T>() -> (Sender<T>, Receiver<T>) {
     (sender, receiver)
 }
 
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::foreach::loom_tests::model;
+
+    /// Two blocks and one value more, read by the time all were sent, or not.
+    #[test]
+    fn a_chain_loses_and_doubles_nothing() {
+        model(4, || {
+            let (sender, mut receiver) = chain();
+            let thread = loom::thread::spawn(move || (0..5).for_each(|n| sender.push(Box::new(n))));
+            let mut next = 0;
+            while next < 5 {
+                match receiver.pop() {
+                    Some(value) => {
+                        assert_eq!(*value, next);
+                        next += 1;
+                    }
+                    None => loom::thread::yield_now(),
+                }
+            }
+            thread.join().unwrap();
+            assert!(receiver.pop().is_none());
+        });
+    }
+
+    #[test]
+    fn a_chain_is_dropped_once_whoever_goes_last() {
+        model(4, || {
+            let value = std::sync::Arc::new(());
+            let (sender, mut receiver) = chain();
+            let sent = std::sync::Arc::clone(&value);
+            let thread = loom::thread::spawn(move || {
+                (0..3).for_each(|_| sender.push(std::sync::Arc::clone(&sent)));
+            });
+            drop(receiver.pop());
+            drop(receiver);
+            thread.join().unwrap();
+            assert_eq!(std::sync::Arc::strong_count(&value), 1);
+        });
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

@@ -313,6 +313,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     fn leave(self: Arc<Self>) {
         let call = Arc::clone(&self.call);
         call.note_drop(drop_caught(self));
+        call.wait_for_growth();
         call.leave_crew();
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::signal::Signal;
 use super::{Options, Worker, foreach};
+use crate::sync::SharedCell;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::values::made;
 
-fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
+pub(super) fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     // `LOOM_MAX_PREEMPTIONS` looks further, for as long as one likes.
     model.preemption_bound = model.preemption_bound.or(Some(bound));
@@ -101,6 +102,67 @@ fn loom_two_workers_share_two_items() {
         let sum: usize = call(2, Options::new().throttle(2), &ran).sum();
         assert_eq!(sum, 1);
         assert_eq!(ran.load(Ordering::SeqCst), 2);
+    });
+}
+
+/// A call of two items that look how many run at once.
+fn counted(throttle: usize, running: &Arc<AtomicUsize>) -> super::Results<usize> {
+    let maker = |running: Arc<AtomicUsize>| {
+        move |worker: &mut Worker<usize, usize>| {
+            worker.run(|_| {
+                let others = running.fetch_add(1, Ordering::SeqCst);
+                running.fetch_sub(1, Ordering::SeqCst);
+                others
+            });
+        }
+    };
+    let options = Options::new().throttle(throttle);
+    foreach(0..2, options, Arc::clone(running), maker, made())
+}
+
+#[test]
+fn loom_no_more_run_than_the_throttle() {
+    model(2, || {
+        let running = Arc::new(AtomicUsize::new(0));
+        assert!(counted(1, &running).all(|others| others == 0));
+    });
+}
+
+#[test]
+fn loom_a_throttle_that_is_raised_meanwhile_loses_nothing() {
+    model(1, || {
+        let running = Arc::new(AtomicUsize::new(0));
+        let results = counted(1, &running);
+        let throttle = results.throttle();
+        let thread = loom::thread::spawn(move || throttle.set(2));
+        assert_eq!(results.filter(|others| *others <= 1).count(), 2);
+        thread.join().unwrap();
+        assert_eq!(Arc::strong_count(&running), 1);
+    });
+}
+
+/// What a call borrows: loom fails if it is read when it has been changed.
+#[derive(Debug)]
+struct Lent(SharedCell<usize>);
+
+// SAFETY: loom lets one thread at a time run, and reports what would be a race.
+#[allow(unsafe_code)]
+unsafe impl Sync for Lent {}
+
+#[test]
+fn loom_a_scope_ends_after_what_it_has_lent() {
+    model(2, || {
+        let lent = Lent(SharedCell::new(0));
+        let results = crate::scope(|s| {
+            let options = Options::new().throttle(1);
+            let lent = &lent;
+            let maker =
+                |()| move |worker: &mut Worker<usize, ()>| worker.run(|_| lent.0.with(|_| ()));
+            super::foreach_within(s, 0..1, options, (), maker, made())
+        });
+        // What is lent may be changed from here on, whatever becomes of the results.
+        lent.0.with_mut(|_| ());
+        assert!(results.outcomes().count() <= 1);
     });
 }
 

@@ -18,7 +18,8 @@ use super::child::{Born, Lines, NoLines, Supervisor};
 use super::link::{Link, Start};
 use super::sys::channel::Channel;
 use super::wire::Kind;
-use crate::sync::{Condvar, Mutex};
+use crate::stock::Stock;
+use crate::sync::Mutex;
 use crate::threads;
 
 /// How long spares are kept when nobody asks for any.
@@ -37,22 +38,17 @@ const TO_COPY: Duration = Duration::from_secs(10);
 /// The spares of a process.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    inner: Mutex<Inner>,
-    changed: Condvar,
+    spares: Stock<Spare, Maker>,
+    watch: Mutex<Watch>,
 }
 
+/// Whether spares are still wanted.
 #[derive(Debug)]
-struct Inner {
-    ready: Vec<Spare>,
-    maker: Maker,
-    /// Someone makes spares, and has the maker.
-    making: bool,
-    /// Jobs that wait for a spare.
-    waiting: usize,
-    /// When a spare was wanted last.
+struct Watch {
+    /// When one was wanted last.
     used: Option<Instant>,
-    /// The thread that looks whether spares are still wanted.
-    watched: Weak<Supervisor>,
+    /// The thread that looks.
+    by: Weak<Supervisor>,
 }
 
 /// A worker that has run nothing yet, and where it was started.
@@ -93,15 +89,11 @@ struct Template {
 impl Shelf {
     pub(super) const fn new() -> Self {
         Self {
-            inner: Mutex::new(Inner {
-                ready: Vec::new(),
-                maker: Maker::None,
-                making: false,
-                waiting: 0,
+            spares: Stock::new(Maker::None),
+            watch: Mutex::new(Watch {
                 used: None,
-                watched: Weak::new(),
+                by: Weak::new(),
             }),
-            changed: Condvar::new(),
         }
     }
 
@@ -134,79 +126,22 @@ impl Shelf {
     /// The spare that has waited longest; if there is none, one that is being made or can be made
     /// quickly.
     fn next(&self, start: &Start, end: Instant) -> Option<Spare> {
-        let mut inner = self.inner.lock();
-        loop {
-            if !inner.ready.is_empty() {
-                return Some(inner.ready.remove(0));
-            }
-            if inner.making {
-                let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return None;
-                }
-                inner.waiting += 1;
-                inner = self.changed.wait_timeout(inner, left).0;
-                inner.waiting -= 1;
-                continue;
-            }
-            let Maker::Template(template) = &mut inner.maker else {
-                return None;
-            };
-            if !template.suits(start) {
-                return None;
-            }
-            inner.making = true;
-            drop(inner);
-            self.make(start, 1);
-            inner = self.inner.lock();
-            if inner.ready.is_empty() && !inner.making {
-                return None;
-            }
-        }
+        let suits = |maker: &Maker| matches!(maker, Maker::Template(it) if it.suits(start));
+        self.spares.take(end, suits, |maker| maker.make(start))
     }
 
     /// Sees to it that a spare is there soon.
     pub(super) fn refill(&'static self, start: &Start) {
-        let mut inner = self.inner.lock();
-        inner.used = Some(Instant::now());
-        if inner.making || !inner.ready.is_empty() {
+        self.watch.lock().used = Some(Instant::now());
+        let Some(making) = self.spares.start_making() else {
             return;
-        }
-        inner.making = true;
-        drop(inner);
+        };
         self.watch(start);
         let start = start.clone();
-        let task = Box::new(move || self.make(&start, 1));
-        if threads::spawn(task).is_err() {
-            self.inner.lock().making = false;
-        }
-    }
-
-    /// Makes spares until there are `wanted` and one for each who waits. Only for who has set
-    /// `making`.
-    fn make(&self, start: &Start, wanted: usize) {
-        loop {
-            let mut inner = self.inner.lock();
-            if inner.ready.len() >= wanted + inner.waiting {
-                inner.making = false;
-                return;
-            }
-            let mut maker = std::mem::take(&mut inner.maker);
-            drop(inner);
-            let spare = maker.make(start);
-            let mut inner = self.inner.lock();
-            inner.maker = maker;
-            let made = spare.is_some();
-            inner.ready.extend(spare);
-            if !made {
-                inner.making = false;
-            }
-            drop(inner);
-            self.changed.notify_all();
-            if !made {
-                return;
-            }
-        }
+        // Without a thread for it, the making is over.
+        let _ = threads::spawn(Box::new(move || {
+            making.until(1, |maker| maker.make(&start));
+        }));
     }
 
     /// Has the spares taken away when they are not wanted any more.
@@ -214,33 +149,33 @@ impl Shelf {
         let Ok(supervisor) = &start.supervisor() else {
             return;
         };
-        let mut inner = self.inner.lock();
-        let watcher = inner.watched.upgrade().filter(|it| !it.is_over());
+        let mut watch = self.watch.lock();
+        let watcher = watch.by.upgrade().filter(|it| !it.is_over());
         if watcher.is_some_and(|it| Arc::ptr_eq(&it, supervisor)) {
             return;
         }
-        inner.watched = Arc::downgrade(supervisor);
-        drop(inner);
+        watch.by = Arc::downgrade(supervisor);
+        drop(watch);
         self.look_later(Arc::clone(supervisor), Instant::now() + KEEP);
     }
 
     fn look_later(&'static self, supervisor: Arc<Supervisor>, time: Instant) {
         let again = Arc::clone(&supervisor);
         supervisor.at(time, move || {
-            let mut inner = self.inner.lock();
-            let until = inner.used.map(|used| used + KEEP);
-            match until {
-                Some(until) if until > Instant::now() || inner.making => {
-                    drop(inner);
+            let mut watch = self.watch.lock();
+            let until = watch.used.map(|used| used + KEEP);
+            let wanted = until.is_some_and(|it| it > Instant::now());
+            let gone = (!wanted).then(|| self.spares.clear(Maker::None)).flatten();
+            match (until, gone) {
+                (Some(until), None) => {
+                    drop(watch);
                     let soon = Instant::now() + KEEP / 4;
                     self.look_later(again, until.max(soon));
                 }
-                _ => {
-                    inner.watched = Weak::new();
-                    let spares = std::mem::take(&mut inner.ready);
-                    let maker = std::mem::take(&mut inner.maker);
-                    drop(inner);
-                    drop((spares, maker));
+                (_, gone) => {
+                    watch.by = Weak::new();
+                    drop(watch);
+                    drop(gone);
                 }
             }
         });
@@ -249,7 +184,7 @@ impl Shelf {
     /// How many are ready.
     #[cfg(test)]
     pub(super) fn ready(&self) -> usize {
-        self.inner.lock().ready.len()
+        self.spares.ready()
     }
 }
 

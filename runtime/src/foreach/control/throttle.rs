@@ -340,6 +340,53 @@ impl Climb {
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::foreach::loom_tests::model;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Passes the gate, and looks how many have at once.
+    fn run_one(gate: &Arc<Gate>, running: &AtomicUsize, most: usize) {
+        let permit = gate.pass(|| false).expect("the call is not over");
+        assert!(running.fetch_add(1, Ordering::SeqCst) < most);
+        running.fetch_sub(1, Ordering::SeqCst);
+        drop(permit);
+    }
+
+    fn elsewhere(
+        gate: &Arc<Gate>,
+        running: &Arc<AtomicUsize>,
+        most: usize,
+    ) -> loom::thread::JoinHandle<()> {
+        let (gate, running) = (Arc::clone(gate), Arc::clone(running));
+        loom::thread::spawn(move || run_one(&gate, &running, most))
+    }
+
+    #[test]
+    fn a_gate_lets_one_after_the_other_through() {
+        model(3, || {
+            let (gate, running) = (Arc::new(Gate::new(1)), Arc::default());
+            let others = [0, 1].map(|_| elsewhere(&gate, &running, 1));
+            run_one(&gate, &running, 1);
+            others.into_iter().for_each(|it| it.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn a_gate_that_is_widened_lets_the_next_through() {
+        model(4, || {
+            let (gate, running) = (Arc::new(Gate::new(1)), Arc::default());
+            let permit = gate.pass(|| false);
+            let other = elsewhere(&gate, &running, 2);
+            gate.set_limit(2);
+            // It need not wait for the place that is taken.
+            other.join().unwrap();
+            drop(permit);
+        });
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
