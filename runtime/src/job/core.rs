@@ -13,7 +13,7 @@ use super::error::{JobError, JobErrorKind};
 use super::globals::global;
 use super::location::JobLocation;
 use super::queue::JobQueue;
-use super::record::{Level, Record};
+use super::record::{Level, Log, Record};
 use super::run;
 use super::signal::Signal;
 use super::state::JobState;
@@ -73,7 +73,7 @@ struct Progress {
     /// No one holds the job any more: it leaves the table when it ends.
     detached: bool,
     failure: Option<JobErrorKind>,
-    records: Vec<Record>,
+    records: Log,
     watchers: Vec<Arc<Signal>>,
 }
 
@@ -191,7 +191,7 @@ impl Core {
     }
 
     pub(super) fn records(&self) -> Vec<Record> {
-        self.progress.lock().records.clone()
+        self.progress.lock().records.records()
     }
 
     pub(super) fn record(&self, level: Level, text: String) {
@@ -199,7 +199,7 @@ impl Core {
     }
 
     pub(super) fn add(&self, record: Record) {
-        self.progress.lock().records.push(record);
+        self.progress.lock().records.add(record);
     }
 
     #[cfg(feature = "process")]
@@ -324,7 +324,7 @@ impl Core {
         if progress.detached {
             table::remove(self.id);
         }
-        progress.records.extend(record);
+        record.into_iter().for_each(|it| progress.records.add(it));
         progress.failure = end.err();
         progress.finished = Some(SystemTime::now());
         progress.phase = Phase::Finished(state);

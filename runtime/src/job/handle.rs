@@ -96,7 +96,8 @@ impl<T> Job<T> {
     }
 
     /// What the job has said so far, the oldest first: its warnings and the like, and its error if
-    /// it failed. They are kept as long as the job is.
+    /// it failed. They are kept as long as the job is, up to the last 100,000 of them and 16 MiB of text: of a
+    /// job that says more, the first record says how many are not there any more.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         self.port.core.records()
