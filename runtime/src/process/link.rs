@@ -252,8 +252,25 @@ impl Link {
         self.greet()?;
         // Asked of the parts, so that a frame can be answered and the rest used when there is none.
         let Self { reader, child, .. } = self;
+        reader.source().set_deadline(None);
         match reader.next() {
             Ok(Some(frame)) => Ok(frame),
+            Ok(None) | Err(FrameError::Cut | FrameError::Io(_)) => Err(lost(child)),
+            Err(error) => Err(Failure::Nonsense(error)),
+        }
+    }
+
+    /// The next frame, or `None` if it is not here in full by `end`.
+    pub(crate) fn next_until(
+        &mut self,
+        end: Option<Instant>,
+    ) -> Result<Option<Frame<'_>>, Failure> {
+        self.greet()?;
+        let Self { reader, child, .. } = self;
+        reader.source().set_deadline(end);
+        match reader.next() {
+            Ok(Some(frame)) => Ok(Some(frame)),
+            Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
             Ok(None) | Err(FrameError::Cut | FrameError::Io(_)) => Err(lost(child)),
             Err(error) => Err(Failure::Nonsense(error)),
         }
@@ -264,6 +281,7 @@ impl Link {
     /// # Errors
     /// The child has ended and has not read it.
     pub(crate) fn wait_for_answer(&mut self) -> Result<(), Failure> {
+        self.reader.source().set_deadline(None);
         match self.reader.wait() {
             // This is how the system tells the end of one that had something left to read from that of
             // one that had not.
@@ -278,11 +296,6 @@ impl Link {
     /// Whether a frame is here already.
     pub(crate) fn has_next(&self) -> bool {
         self.reader.has_frame()
-    }
-
-    /// Waits for something to read, or the end. False when that takes longer than `limit`.
-    pub(crate) fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
-        Ok(self.reader.has_frame() || self.child.channel().wait_readable(limit)?)
     }
 
     pub(crate) fn writer(&mut self) -> &mut FrameWriter<Channel> {

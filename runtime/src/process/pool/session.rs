@@ -620,22 +620,16 @@ fn receive<T, R: DeserializeOwned>(
     let mut left = sent;
     let mut since = Instant::now();
     while left > 0 {
-        if let Some(limit) = limit {
-            let rest = limit.saturating_sub(since.elapsed());
-            match worker.wait_readable(rest) {
-                Ok(true) => {}
-                Ok(false) => {
-                    worker.handle().drain();
-                    worker.stop(patience);
-                    worker.handle().wait(None);
-                    return Done::Failed(Failure::TimedOut(limit));
-                }
-                Err(error) => return Done::Failed(Failure::Nonsense(error.into())),
-            }
-        }
         let waits = !worker.has_next();
-        let mut frame = match worker.next() {
-            Ok(frame) => frame,
+        let end = limit.and_then(|it| since.checked_add(it));
+        let mut frame = match worker.next_until(end) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => {
+                handle.drain();
+                worker.stop(patience);
+                handle.wait(None);
+                return Done::Failed(Failure::TimedOut(limit.unwrap_or_default()));
+            }
             Err(failure) => return Done::Failed(failure),
         };
         if waits {

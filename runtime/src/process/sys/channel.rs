@@ -10,8 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, sendmsg,
-    shutdown, socketpair, sockopt,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, UCred, recv, recvmsg,
+    sendmsg, shutdown, socketpair, sockopt,
 };
 
 use crate::process::wire::{Sink, Source};
@@ -22,7 +22,11 @@ const BUFFER: usize = 512 << 10;
 
 /// One end of the channel. Clones are the same end.
 #[derive(Clone, Debug)]
-pub(crate) struct Channel(Arc<OwnedFd>);
+pub(crate) struct Channel {
+    end: Arc<OwnedFd>,
+    /// When this clone has waited long enough for bytes.
+    deadline: Option<Instant>,
+}
 
 /// What happens on the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +55,16 @@ impl Channel {
     }
 
     pub(crate) fn new(end: OwnedFd) -> Self {
-        Self(Arc::new(end))
+        Self {
+            end: Arc::new(end),
+            deadline: None,
+        }
     }
 
     /// Waits until there is something to read, the end of the stream included. False when it took
     /// longer than `limit`.
     pub(crate) fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
-        let ready = wait(self.0.as_fd(), PollFlags::IN, Some(limit))?;
+        let ready = wait(self.end.as_fd(), PollFlags::IN, Some(limit))?;
         Ok(!ready.is_empty())
     }
 
@@ -69,7 +76,7 @@ impl Channel {
             // Told in any case, and nothing else shall be.
             Peer::Closing | Peer::Gone => PollFlags::empty(),
         };
-        let channel = PollFd::from_borrowed_fd(self.0.as_fd(), events);
+        let channel = PollFd::from_borrowed_fd(self.end.as_fd(), events);
         let process = process.map(|it| PollFd::from_borrowed_fd(it.as_fd(), PollFlags::IN));
         let mut fds: Vec<PollFd<'_>> = [channel].into_iter().chain(process).collect();
         while let Err(error) = poll(&mut fds, None) {
@@ -88,7 +95,7 @@ impl Channel {
 
     /// Whether the other end is there, now.
     pub(crate) fn peer(&self) -> Peer {
-        match wait(self.0.as_fd(), PollFlags::RDHUP, Some(Duration::ZERO)) {
+        match wait(self.end.as_fd(), PollFlags::RDHUP, Some(Duration::ZERO)) {
             Ok(ready) if ready.is_empty() => Peer::Open,
             Ok(ready) if ready == PollFlags::RDHUP => Peer::Closing,
             _ => Peer::Gone,
@@ -97,7 +104,7 @@ impl Channel {
 
     /// Sends a few bytes, which fit into the channel. If the other end is gone, that shows elsewhere.
     pub(crate) fn send_bytes(&self, bytes: &[u8]) {
-        let _ = retry_on_intr(|| rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL));
+        let _ = retry_on_intr(|| rustix::net::send(&self.end, bytes, SendFlags::NOSIGNAL));
     }
 
     /// Receives what [`send_bytes`](Self::send_bytes) has sent. `None` when it does not come in time.
@@ -106,7 +113,7 @@ impl Channel {
         if !self.wait_readable(limit).ok()? {
             return None;
         }
-        let (_, count) = retry_on_intr(|| recv(&self.0, &mut bytes, RecvFlags::empty())).ok()?;
+        let (_, count) = retry_on_intr(|| recv(&self.end, &mut bytes, RecvFlags::empty())).ok()?;
         (count == N).then_some(bytes)
     }
 
@@ -116,7 +123,7 @@ impl Channel {
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(descriptors));
         let byte = [IoSlice::new(&[1])];
-        retry_on_intr(|| sendmsg(&self.0, &byte, &mut control, SendFlags::NOSIGNAL))?;
+        retry_on_intr(|| sendmsg(&self.end, &byte, &mut control, SendFlags::NOSIGNAL))?;
         Ok(())
     }
 
@@ -127,7 +134,7 @@ impl Channel {
         let mut byte = [0];
         let mut byte = [IoSliceMut::new(&mut byte)];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let got = retry_on_intr(|| recvmsg(&self.0, &mut byte, &mut control, flags))?;
+        let got = retry_on_intr(|| recvmsg(&self.end, &mut byte, &mut control, flags))?;
         if got.bytes == 0 {
             return Ok(None);
         }
@@ -147,18 +154,24 @@ impl Channel {
 
     /// Ends this side's direction.
     pub(crate) fn half_close(&self) {
-        let _ = shutdown(&self.0, Shutdown::Write);
+        let _ = shutdown(&self.end, Shutdown::Write);
     }
 
     /// Ends both directions: whoever waits on this end wakes, and what has come can still be read.
     /// Other descriptors of the other end, in a process that outlives the child, do not matter.
     pub(crate) fn close(&self) {
-        let _ = shutdown(&self.0, Shutdown::Both);
+        let _ = shutdown(&self.end, Shutdown::Both);
     }
 
-    /// The process that made the channel.
-    pub(crate) fn maker(end: BorrowedFd<'_>) -> io::Result<rustix::process::Pid> {
-        Ok(sockopt::socket_peercred(end)?.pid)
+    /// Until when frames are waited for. After it, reading answers [`TimedOut`](io::ErrorKind::TimedOut),
+    /// in the middle of a frame too.
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
+    /// The process that made the channel, and with whose rights.
+    pub(crate) fn maker(end: BorrowedFd<'_>) -> io::Result<UCred> {
+        Ok(sockopt::socket_peercred(end)?)
     }
 }
 
@@ -166,8 +179,12 @@ impl Source for Channel {
     fn read<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
         // A `recv` that blocks is woken for nothing when the other side reads what this one has sent
         // before. This is not.
-        wait(self.0.as_fd(), PollFlags::IN, None)?;
-        let ((read, _), _) = recv(&self.0, to, RecvFlags::empty())?;
+        let left = |end: Instant| end.saturating_duration_since(Instant::now());
+        let limit = self.deadline.map(left);
+        if wait(self.end.as_fd(), PollFlags::IN, limit)?.is_empty() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let ((read, _), _) = recv(&self.end, to, RecvFlags::empty())?;
         Ok(read)
     }
 }
@@ -175,12 +192,12 @@ impl Source for Channel {
 impl Sink for Channel {
     fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         if let [part] = parts {
-            let sent = retry_on_intr(|| rustix::net::send(&self.0, part, SendFlags::NOSIGNAL))?;
+            let sent = retry_on_intr(|| rustix::net::send(&self.end, part, SendFlags::NOSIGNAL))?;
             return Ok(sent);
         }
         let mut nothing = SendAncillaryBuffer::default();
         // Without a signal: a parent may have SIGPIPE as the system sets it, deadly.
-        let sent = retry_on_intr(|| sendmsg(&self.0, parts, &mut nothing, SendFlags::NOSIGNAL))?;
+        let sent = retry_on_intr(|| sendmsg(&self.end, parts, &mut nothing, SendFlags::NOSIGNAL))?;
         Ok(sent)
     }
 }

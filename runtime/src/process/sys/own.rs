@@ -1,13 +1,15 @@
 //! What a process does to itself when it becomes a worker.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_ulong};
 use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::UCred;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::stdio::{dup2_stdin, stdin};
+use rustix::thread::capabilities;
 
 use super::channel::Channel;
 
@@ -25,11 +27,18 @@ impl From<rustix::io::Errno> for NotAWorker {
     }
 }
 
+#[allow(unsafe_code)]
+unsafe extern "C" {
+    safe fn getauxval(kind: c_ulong) -> c_ulong;
+}
+
 /// Takes the channel off standard input, after a look at who made it: a stranger who can start
-/// this program with arguments of his choice must not have its functions called.
+/// this program with arguments of his choice must not have its functions called. Nor must one who
+/// gets more rights by starting it than he has.
 pub(crate) fn take_channel() -> Result<Channel, NotAWorker> {
     let maker = Channel::maker(stdin()).map_err(|_| NotAWorker::Stranger)?;
-    if getppid() != Some(maker) {
+    let is_parent = getppid() == Some(maker.pid);
+    if !is_parent || !has_rights_of(&maker) {
         return Err(NotAWorker::Stranger);
     }
     // Out of the way of programs that expect the lowest numbers, and of those that close them.
@@ -40,6 +49,24 @@ pub(crate) fn take_channel() -> Result<Channel, NotAWorker> {
         .unwrap_or(Err(rustix::io::Errno::MFILE))?;
     dup2_stdin(nothing_to_read()?)?;
     Ok(Channel::new(end))
+}
+
+/// Whether this process has no rights that `maker` has not.
+fn has_rights_of(maker: &UCred) -> bool {
+    use rustix::process::{getegid, geteuid};
+    const SECURE: c_ulong = 23;
+    if (maker.uid, maker.gid) != (geteuid(), getegid()) {
+        return false;
+    }
+    // The system says so where it has given a process rights that stand in its file.
+    if getauxval(SECURE) == 0 {
+        return true;
+    }
+    let permitted = |pid| capabilities(pid).map(|it| it.permitted);
+    match (permitted(None), permitted(Some(maker.pid))) {
+        (Ok(own), Ok(theirs)) => theirs.contains(own),
+        _ => false,
+    }
 }
 
 /// Makes this process, which is a copy of another worker just made, a worker of its own.

@@ -237,6 +237,11 @@ impl<S: Source> FrameReader<S> {
         }
     }
 
+    /// Where the frames come from.
+    pub(crate) fn source(&mut self) -> &mut S {
+        &mut self.from
+    }
+
     /// Whether the next frame is here in full, so that reading it cannot block.
     pub(crate) fn has_frame(&self) -> bool {
         let here = &self.memory[self.start..self.end];
