@@ -86,6 +86,8 @@ pub(crate) struct Call {
     crew: AtomicUsize,
     /// The feeder is in its loop of pulls, so perhaps in the user's `next`.
     pulling: AtomicBool,
+    /// The workers take from the input themselves.
+    takes_itself: AtomicBool,
     may_leave_behind: bool,
     closed_at: Mutex<Option<Instant>>,
     /// What went wrong with the call rather than with an item.
@@ -159,6 +161,7 @@ impl Call {
             took_all: AtomicBool::new(false),
             crew: AtomicUsize::new(0),
             pulling: AtomicBool::new(false),
+            takes_itself: AtomicBool::new(false),
             may_leave_behind,
             closed_at: Mutex::new(None),
             failures: Mutex::new(Vec::new()),
@@ -384,7 +387,30 @@ impl Call {
     /// How many more items may be taken after `taken`.
     pub(crate) fn room(&self, taken: u64) -> u64 {
         let consumed = self.consumed.load(Ordering::Acquire);
-        self.window().saturating_sub(taken - consumed)
+        // To who looks without a lock more may have come back than was taken.
+        self.window().saturating_sub(taken.saturating_sub(consumed))
+    }
+
+    /// How many items of what may be taken a worker can have, for all to have some.
+    pub(crate) fn share(&self) -> usize {
+        let share = self.window() / (2 * self.throttle() as u64).max(1);
+        usize::try_from(share).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// From here on workers take from the input themselves.
+    pub(crate) fn set_takes_itself(&self) {
+        self.takes_itself.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells those who take from the input that there is room.
+    pub(crate) fn tell_of_room(&self) {
+        if !self.takes_itself.load(Ordering::Relaxed) {
+            return self.to_feeder.notify();
+        }
+        self.to_workers.notify();
+        if self.target.is_shared() && !self.is_full() {
+            self.to_feeder.notify();
+        }
     }
 
     /// How many results a worker may have in its lane before it wakes a dozing consumer: few enough
@@ -437,6 +463,7 @@ impl Call {
     pub(crate) fn end_input(&self) {
         self.input_ended.store(true, Ordering::Release);
         self.to_workers.notify_all();
+        self.to_feeder.notify_all();
     }
 
     pub(crate) fn set_pulling(&self, pulling: bool) {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call::{Call, Grow};
+use super::entry::{Queue, Shelf};
 use super::executor::Executor;
 use super::exit::Exit;
 use super::feeder::{Feeder, Source};
+use super::hand::Own;
 use super::lane::{Lane, Outlet};
-use super::supply::{Pool, Supply};
+use super::supply::{Entry, Pool, Supply};
 use super::worker::{Retired, Worker};
 use crate::error::{Cause, drop_caught};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -17,12 +19,13 @@ use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 /// The macro's worker closure. Each worker enters it once, so a call through a pointer costs nothing
 /// there, and what is compiled for a call of the macro ends here: all below is compiled once for each
 /// type of item and result.
-pub(crate) type Work<'a, T, R> = Box<dyn Fn(&mut Worker<T, R>) + Send + Sync + 'a>;
+pub(crate) type Work<'a, T, R> = Box<dyn Fn(&mut Worker<'_, T, R>) + Send + Sync + 'a>;
 
 /// What the threads of one call share. Holds the worker closure, and with it the captured values;
 /// the last thread to leave drops it.
 pub(crate) struct Crew<'a, T, R> {
     call: Arc<Call>,
+    door: Door<'a, T, R>,
     pool: Arc<Pool<T>>,
     outlet: Arc<Outlet<R>>,
     body: Work<'a, T, R>,
@@ -31,8 +34,62 @@ pub(crate) struct Crew<'a, T, R> {
     under_way: AtomicUsize,
 }
 
+/// Where the items come from.
+enum Door<'a, T, R> {
+    Queue(Arc<Queue<T>>),
+    Shelf(Shelf<'a, T, R>),
+}
+
+impl<'a, T: Send + 'a, R: Send + 'a> Door<'a, T, R> {
+    /// The door of a call, and the feeder if it needs one.
+    fn new(
+        call: &Arc<Call>,
+        input: Box<dyn Source<T, R> + 'a>,
+    ) -> (Self, Option<Feeder<'a, T, R>>) {
+        // With limits items are taken one by one, and what of the input is left at the end is counted.
+        let takes_itself = input.is_at_hand() && call.control.is_none() && !call.runs_elsewhere;
+        if takes_itself {
+            call.set_takes_itself();
+            (Self::Shelf(Shelf::new(Arc::clone(call), input)), None)
+        } else {
+            let (queue, inlet) = Queue::new();
+            let feeder = Feeder::new(Arc::clone(call), input, inlet);
+            (Self::Queue(queue), Some(feeder))
+        }
+    }
+}
+
+impl<'a, T: Send + 'a, R: Send + 'a> Entry<T> for Arc<Crew<'a, T, R>> {
+    fn waiting(&self) -> usize {
+        match &self.door {
+            Door::Queue(queue) => queue.waiting(),
+            Door::Shelf(shelf) => shelf.waiting(),
+        }
+    }
+
+    fn draw(&self, most: usize, own: &mut Own<T>) {
+        match &self.door {
+            Door::Queue(queue) => queue.draw(most, own),
+            Door::Shelf(shelf) => shelf.draw(most, own),
+        }
+    }
+
+    fn share(&self) {
+        let Door::Shelf(shelf) = &self.door else {
+            return self.call.to_workers.hint(); // the feeder sees to the rest
+        };
+        if !self.call.is_full() {
+            self.recruit();
+        } else if shelf.waiting() > 0 {
+            self.call.to_workers.notify();
+        } else {
+            self.call.to_workers.hint();
+        }
+    }
+}
+
 impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
-    /// Starts a call: its feeder first, which sees to the rest.
+    /// Starts a call: its feeder first, which sees to the rest, or its first worker.
     pub(crate) fn start(
         call: Arc<Call>,
         outlet: Arc<Outlet<R>>,
@@ -40,11 +97,11 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         executor: Box<dyn Executor<'a> + 'a>,
         input: Box<dyn Source<T, R> + 'a>,
     ) {
-        let (pool, queue) = Pool::new();
-        let feeder = Feeder::new(Arc::clone(&call), input, queue);
+        let (door, feeder) = Door::new(&call, input);
         let crew = Arc::new(Self {
             call,
-            pool,
+            door,
+            pool: Pool::new(),
             outlet,
             body,
             executor,
@@ -52,19 +109,28 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         });
         // This thread counts as well while it holds the crew: it may be the last to let go.
         crew.call.join_crew();
-        crew.call.join_crew();
         crew.call.set_grow(Some(crew.grow()));
         if crew.needs_supervisor() {
-            crew.start_supervisor();
+            crew.start_helper(Self::serve_as_supervisor);
         }
-        let member = Arc::clone(&crew);
-        let task = Box::new(move || member.serve_as_feeder(feeder));
-        let launched = crew.executor.launch_feeder(task, &crew.call.desk);
-        if let Err(error) = launched {
-            crew.call.fail(None, Cause::NoThread(error));
-            crew.call.leave_crew();
+        match feeder {
+            Some(feeder) => crew.start_helper(|crew| crew.serve_as_feeder(feeder)),
+            None if crew.call.target.is_shared() => crew.start_helper(Self::serve_as_keeper),
+            None => crew.recruit_if_waiting(0),
         }
         crew.leave();
+    }
+
+    /// Starts a thread of the call that is no worker.
+    fn start_helper(self: &Arc<Self>, serve: impl FnOnce(Arc<Self>) + Send + 'a) {
+        self.call.join_crew();
+        let member = Arc::clone(self);
+        let task = Box::new(move || serve(member));
+        let launched = self.executor.launch_feeder(task, &self.call.desk);
+        if let Err(error) = launched {
+            self.call.fail(None, Cause::NoThread(error));
+            self.call.leave_crew();
+        }
     }
 
     /// For others to launch a worker, as long as there is a crew.
@@ -83,17 +149,6 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         let is_here = !self.call.runs_elsewhere;
         let control = self.call.control.as_ref();
         control.is_some_and(|it| it.needs_supervisor(is_here))
-    }
-
-    fn start_supervisor(self: &Arc<Self>) {
-        self.call.join_crew();
-        let member = Arc::clone(self);
-        let task = Box::new(move || member.serve_as_supervisor());
-        let launched = self.executor.launch_feeder(task, &self.call.desk);
-        if let Err(error) = launched {
-            self.call.fail(None, Cause::NoThread(error));
-            self.call.leave_crew();
-        }
     }
 
     /// Launches a worker if there is work for one and nobody about to take it.
@@ -164,10 +219,28 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             let _ = self.worker().retire(Ok(()));
         } else if self.call.target.is_shared() {
             self.recruit_if_waiting(0);
-        } else if self.pool.waiting() > 0 && self.reserve() {
+        } else if self.waiting() > 0 && self.reserve() {
             self.work();
         }
         drop(entered);
+        self.leave();
+    }
+
+    /// On threads that are somebody else's there may be no worker while there is no room for items: calls
+    /// for one when there is.
+    fn serve_as_keeper(self: Arc<Self>) {
+        let call = &self.call;
+        let is_over = || call.is_closed() || call.input_ended();
+        while !is_over() {
+            self.recruit_if_waiting(0);
+            call.to_feeder.wait(|| {
+                let wants_one = || {
+                    let under_way = self.under_way.load(Ordering::Relaxed);
+                    under_way == 0 && !call.is_full() && self.waiting() > 0
+                };
+                (is_over() || wants_one()).then_some(())
+            });
+        }
         self.leave();
     }
 
@@ -183,14 +256,19 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
 
     /// Launches a worker if more than `mine` items wait.
     pub(crate) fn recruit_if_waiting(self: &Arc<Self>, mine: usize) {
-        if self.pool.waiting() > mine && !self.call.is_closed() {
+        if self.waiting() > mine && !self.call.is_closed() {
             self.recruit();
         }
     }
 
-    fn worker(&self) -> Worker<T, R> {
+    /// How many items there are that no worker has. May be a moment out of date.
+    fn waiting(self: &Arc<Self>) -> usize {
+        Entry::waiting(self).saturating_add(self.pool.delayed())
+    }
+
+    fn worker(self: &Arc<Self>) -> Worker<'_, T, R> {
         let lane = Lane::new(Arc::clone(&self.call), Arc::clone(&self.outlet));
-        Worker::new(Supply::new(Arc::clone(&self.pool)), lane)
+        Worker::new(Supply::new(self, Arc::clone(&self.pool)), lane)
     }
 
     fn work(self: &Arc<Self>) {
@@ -303,7 +381,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     fn give_place_back(self: &Arc<Self>) {
         self.call.launched.fetch_sub(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if !self.call.is_closed() && self.pool.has_any() {
+        if !self.call.is_closed() && (self.waiting() > 0 || self.pool.has_in_hand()) {
             self.recruit();
         }
     }

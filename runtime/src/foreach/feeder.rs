@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::crew::Crew;
-use super::supply::Numbered;
+use super::entry::Inlet;
+use super::hand::Cards;
 use crate::error::{Cause, PanicPayload, drop_caught};
-use crate::sync::deque::Worker as Deque;
 
 pub(crate) struct Feeder<'a, T, R> {
     input: Box<dyn Source<T, R> + 'a>,
@@ -26,6 +26,12 @@ pub(crate) trait Source<T, R>: Send {
     /// Takes what other calls still bring, as long as the call [drains](Call::drains) them.
     fn drain(&mut self, intake: &mut Intake<T>);
 
+    /// Takes up to `most` items, if it [is at hand](Self::is_at_hand).
+    fn take(&mut self, most: usize, cards: &mut Cards<T>);
+
+    /// Whether it is there already: taking from it runs nobody's code and waits for nothing.
+    fn is_at_hand(&self) -> bool;
+
     /// How many items there are, at least and at most: [`Iterator::size_hint`].
     fn size(&self) -> (usize, Option<usize>);
 }
@@ -33,8 +39,7 @@ pub(crate) trait Source<T, R>: Send {
 /// Where items go that have been taken.
 pub(crate) struct Intake<T> {
     call: Arc<Call>,
-    queue: Deque<Numbered<T>>,
-    taken: u64,
+    queue: Inlet<T>,
     /// Whether the input may have more than was taken.
     has_more: bool,
 }
@@ -103,7 +108,7 @@ where
                 return Round::Ended; // the feeder itself sees to the last item
             }
             // The next pull may take its time, unless it is known not to.
-            if !is_at_hand || intake.taken.is_multiple_of(OFTEN) {
+            if !is_at_hand || intake.taken().is_multiple_of(OFTEN) {
                 crew.recruit();
                 intake.rouse();
             }
@@ -121,21 +126,24 @@ where
         }
     }
 
+    fn take(&mut self, most: usize, cards: &mut Cards<I::Item>) {
+        Iterator::take(self.by_ref(), most).for_each(|it| cards.push(it));
+    }
+
+    fn is_at_hand(&self) -> bool {
+        is_at_hand::<I>()
+    }
+
     fn size(&self) -> (usize, Option<usize>) {
         self.size_hint()
     }
 }
 
 impl<'a, T: Send + 'a, R: Send + 'a> Feeder<'a, T, R> {
-    pub(crate) fn new(
-        call: Arc<Call>,
-        input: Box<dyn Source<T, R> + 'a>,
-        queue: Deque<Numbered<T>>,
-    ) -> Self {
+    pub(crate) fn new(call: Arc<Call>, input: Box<dyn Source<T, R> + 'a>, queue: Inlet<T>) -> Self {
         let intake = Intake {
             call,
             queue,
-            taken: 0,
             has_more: true,
         };
         Self { input, intake }
@@ -175,7 +183,7 @@ impl<T> Intake<T> {
         self.call.set_pulling(false);
         round.unwrap_or_else(|payload| {
             let cause = Cause::InputPanicked(PanicPayload::new(payload));
-            self.call.fail(Some(self.taken), cause);
+            self.call.fail(Some(self.taken()), cause);
             self.has_more = false;
             Round::Broken
         })
@@ -200,7 +208,7 @@ impl<T> Intake<T> {
             if self.call.is_closed() {
                 return Some(None);
             }
-            let room = self.call.room(self.taken);
+            let room = self.call.room(self.taken());
             (room > 0).then_some(Some(room))
         };
         look().unwrap_or_else(|| {
@@ -211,20 +219,23 @@ impl<T> Intake<T> {
 
     /// Before the feeder sleeps: no worker dozes on while there is something to do.
     fn rouse_for_all(&self) {
-        for _ in 0..self.queue.len().min(self.call.throttle()) {
+        for _ in 0..self.queue.waiting().min(self.call.throttle()) {
             self.call.to_workers.notify();
         }
     }
 
+    fn taken(&self) -> u64 {
+        self.queue.put()
+    }
+
     fn push(&mut self, item: T) {
-        self.queue.push((self.taken, item));
-        self.taken += 1;
+        self.queue.push(item);
     }
 
     /// Tells a sleeping worker of the item just pushed: for certain when items are costly, when
     /// they are cheap with a hint and now and then for certain.
     fn rouse(&self) {
-        if self.call.pace.is_urgent() || self.taken.is_multiple_of(OFTEN) {
+        if self.call.pace.is_urgent() || self.taken().is_multiple_of(OFTEN) {
             self.call.to_workers.notify();
         } else {
             self.call.to_workers.hint();

@@ -19,7 +19,7 @@ pub(super) fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
 /// A call of `items` items that each count themselves.
 fn call(items: usize, options: Options, ran: &Arc<AtomicUsize>) -> super::Results<usize> {
     let maker = |ran: Arc<AtomicUsize>| {
-        move |worker: &mut Worker<usize, usize>| {
+        move |worker: &mut Worker<'_, usize, usize>| {
             worker.run(|item| {
                 ran.fetch_add(1, Ordering::SeqCst);
                 item

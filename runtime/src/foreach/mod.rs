@@ -19,9 +19,11 @@ mod call;
 mod chain;
 mod control;
 mod crew;
+mod entry;
 pub(crate) mod executor;
 mod exit;
 mod feeder;
+mod hand;
 mod item;
 #[cfg(feature = "journal")]
 mod journal;
@@ -93,7 +95,7 @@ where
     I::IntoIter: Input + 'static,
     I::Item: Item + 'static,
     M: FnOnce(C) -> W,
-    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'static,
+    W: Fn(&mut Worker<'_, I::Item, R>) + Send + Sync + 'static,
     R: Outcome + 'static,
 {
     let site = site(&options);
@@ -119,7 +121,7 @@ where
     I::IntoIter: Input + 'scope,
     I::Item: Item + 'scope,
     M: FnOnce(C) -> W,
-    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'scope,
+    W: Fn(&mut Worker<'_, I::Item, R>) + Send + Sync + 'scope,
     R: Outcome + 'scope,
 {
     let site = site(&options);
@@ -144,7 +146,7 @@ where
     I::IntoIter: Input + 'a,
     I::Item: Item + 'a,
     M: FnOnce(C) -> W,
-    W: Fn(&mut Worker<I::Item, R>) + Send + Sync + 'a,
+    W: Fn(&mut Worker<'_, I::Item, R>) + Send + Sync + 'a,
     R: Outcome + 'a,
 {
     let site = site(&options);

@@ -259,7 +259,7 @@ where
         .map(Arc::new)
         .map_err(ProcessError::new);
     let local = move |()| {
-        move |worker: &mut Worker<I::Item, R>| match &run {
+        move |worker: &mut Worker<'_, I::Item, R>| match &run {
             Ok(run) => converse(worker, &pool, run),
             Err(error) => worker.call().fail(None, Cause::Process(error.clone())),
         }
@@ -394,7 +394,7 @@ impl Lines for PassedOn {
 }
 
 /// Sends items to a worker process, and takes in what comes of them, until there are no more.
-fn converse<T, R>(worker: &mut Worker<T, R>, pool: &Pool, run: &Arc<Run>)
+fn converse<T, R>(worker: &mut Worker<'_, T, R>, pool: &Pool, run: &Arc<Run>)
 where
     T: Serialize,
     R: Serialize + DeserializeOwned,
@@ -426,7 +426,7 @@ where
 
 /// Takes items for a batch, waiting for the first. False when there are no more.
 fn take<T, R>(
-    worker: &mut Worker<T, R>,
+    worker: &mut Worker<'_, T, R>,
     session: &mut Session<T, R>,
     items: &mut VecDeque<Item<T>>,
 ) -> bool
@@ -453,7 +453,7 @@ where
 
 /// Runs a batch to its end, with as many workers as it takes.
 fn batch<T, R>(
-    worker: &mut Worker<T, R>,
+    worker: &mut Worker<'_, T, R>,
     session: &mut Session<T, R>,
     items: &mut VecDeque<Item<T>>,
 ) -> Result<(), Failure>

@@ -445,7 +445,7 @@ impl<R> Live<R> {
         if self.told != self.consumed {
             self.told = self.consumed;
             self.call.set_consumed(self.consumed);
-            self.call.to_feeder.notify();
+            self.call.tell_of_room();
             self.lot = if self.call.pace.is_urgent() {
                 1
             } else {

@@ -1,5 +1,5 @@
-//! From the feeder to the workers: a queue that the feeder fills, one for each worker that takes a
-//! batch, and stealing between them, so that an item never waits behind one that takes long.
+//! How workers come to their items: from the entry of the call in batches, and from each other, so that an
+//! item never waits behind one that takes long.
 
 use std::cmp::Ordering as Order;
 use std::collections::{BinaryHeap, HashMap};
@@ -8,21 +8,30 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::control::{Slot, Slots};
+use super::hand::{Hand, Own};
 use crate::context;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::deque::{Steal, Stealer, Worker as Deque};
 
-/// An item and its place in the input.
-pub(crate) type Numbered<T> = (u64, T);
+pub(crate) use super::hand::Numbered;
 
-/// The queues of a call, as everyone sees them.
+/// Where items come from that no worker has.
+pub(crate) trait Entry<T> {
+    /// How many can be had now. May be a moment out of date.
+    fn waiting(&self) -> usize;
+
+    /// Moves up to `most` items into an empty hand.
+    fn draw(&self, most: usize, own: &mut Own<T>);
+
+    /// Has others come for what is left, here or with a worker that has more than it can do at once.
+    fn share(&self);
+}
+
+/// What a call's workers have taken and not begun, as everyone sees it.
 pub(crate) struct Pool<T> {
-    /// The feeder's queue.
-    source: Stealer<Numbered<T>>,
-    /// The workers' queues.
-    peers: Mutex<Vec<Stealer<Numbered<T>>>>,
-    /// `peers.len()`, to be read without the lock.
+    /// The workers' hands.
+    hands: Mutex<Vec<Arc<Hand<T>>>>,
+    /// `hands.len()`, to be read without the lock.
     count: AtomicUsize,
     /// Items that are to be tried again.
     later: Mutex<BinaryHeap<Later<T>>>,
@@ -32,8 +41,8 @@ pub(crate) struct Pool<T> {
     attempts: Mutex<HashMap<u64, u32>>,
     /// What the workers run, where there is somebody to look.
     pub(crate) slots: Slots<T>,
-    /// Queues of workers that have gone, for those that come: on shared threads they do so all the time.
-    free: Mutex<Vec<Deque<Numbered<T>>>>,
+    /// Hands of workers that have gone, for those that come: on shared threads they do so all the time.
+    free: Mutex<Vec<Own<T>>>,
 }
 
 /// An item that waits for its next try.
@@ -43,25 +52,21 @@ struct Later<T> {
 }
 
 impl<T> Pool<T> {
-    /// A pool and the queue that fills it.
-    pub(crate) fn new() -> (Arc<Self>, Deque<Numbered<T>>) {
-        let queue = Deque::new_fifo();
-        let pool = Self {
-            source: queue.stealer(),
-            peers: Mutex::new(Vec::new()),
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            hands: Mutex::new(Vec::new()),
             count: AtomicUsize::new(0),
             later: Mutex::new(BinaryHeap::new()),
             delayed: AtomicUsize::new(0),
             attempts: Mutex::new(HashMap::new()),
             slots: Mutex::new(Vec::new()),
             free: Mutex::new(Vec::new()),
-        };
-        (Arc::new(pool), queue)
+        })
     }
 
-    /// How many items there are that no worker has. May be a moment out of date.
-    pub(crate) fn waiting(&self) -> usize {
-        self.source.len() + self.delayed.load(Ordering::SeqCst)
+    /// How many items wait for another try.
+    pub(crate) fn delayed(&self) -> usize {
+        self.delayed.load(Ordering::SeqCst)
     }
 
     /// A worker's slot that is of no interest any more.
@@ -84,7 +89,7 @@ impl<T> Pool<T> {
     }
 
     fn has_later(&self) -> bool {
-        self.delayed.load(Ordering::SeqCst) > 0
+        self.delayed() > 0
     }
 
     /// How long until the next one is due.
@@ -116,50 +121,56 @@ impl<T> Pool<T> {
         Some(first.item)
     }
 
-    /// Whether there are items anywhere that nobody runs. What a worker has taken before it looks
+    /// Whether there are items in hand that nobody runs. What a worker has taken before it looks
     /// for helpers is seen.
-    pub(crate) fn has_any(&self) -> bool {
-        self.waiting() > 0 || self.peers.lock().iter().any(|it| !it.is_empty())
+    pub(crate) fn has_in_hand(&self) -> bool {
+        self.hands.lock().iter().any(|it| !it.is_empty())
     }
 }
 
 /// One worker's way to items.
-pub(crate) struct Supply<T> {
+pub(crate) struct Supply<'w, T> {
+    entry: &'w (dyn Entry<T> + 'w),
     pool: Arc<Pool<T>>,
-    own: Deque<Numbered<T>>,
-    peers: Vec<Stealer<Numbered<T>>>,
+    own: Own<T>,
+    peers: Vec<Arc<Hand<T>>>,
+    /// An item that was taken and did not begin after all.
+    kept: Option<Numbered<T>>,
 }
 
-impl<T> Supply<T> {
-    pub(crate) fn new(pool: Arc<Pool<T>>) -> Self {
+impl<'w, T> Supply<'w, T> {
+    pub(crate) fn new(entry: &'w (dyn Entry<T> + 'w), pool: Arc<Pool<T>>) -> Self {
         let free = pool.free.lock().pop();
         let own = free.unwrap_or_else(|| {
-            let own = Deque::new_fifo();
-            let mut peers = pool.peers.lock();
-            peers.push(own.stealer());
-            pool.count.store(peers.len(), Ordering::Release);
+            let own = Own::new();
+            let mut hands = pool.hands.lock();
+            hands.push(Arc::clone(own.hand()));
+            pool.count.store(hands.len(), Ordering::Release);
             own
         });
         Self {
+            entry,
             pool,
             own,
             peers: Vec::new(),
+            kept: None,
         }
     }
 
-    /// The queues that it takes from.
+    /// What its items are part of.
     pub(crate) fn pool(&self) -> &Arc<Pool<T>> {
         &self.pool
     }
 
-    /// Leaves the queue to the next worker, with what may be in it.
+    /// Leaves the hand to the next worker, with what may be in it.
     pub(crate) fn retire(self) {
         self.pool.free.lock().push(self.own);
     }
 
     /// The next of the items this worker has already.
+    #[inline]
     pub(crate) fn own(&mut self) -> Option<Numbered<T>> {
-        self.own.pop()
+        self.own.next()
     }
 
     /// The next item, waiting for one. `None` when none will come any more, the call is stopped, or
@@ -194,75 +205,73 @@ impl<T> Supply<T> {
 
     /// Answers an item, or that there will be none, or neither yet.
     fn look(&mut self, call: &Call) -> Option<Option<Numbered<T>>> {
-        if call.is_closed() {
-            return Some(None);
+        loop {
+            if call.is_closed() {
+                return Some(None);
+            }
+            // Before the look: what was put in before the end is then seen.
+            let ended = call.input_ended();
+            if let Some(due) = self.pool.take_due() {
+                return Some(Some(due));
+            }
+            if !self.stock(call.batch()) {
+                return (ended && !self.pool.has_later()).then_some(None);
+            }
+            if self.own.has_many() && call.target.is_shared() && !call.has_helpers() {
+                // A batch is more than one can do at once. Leaves it in its hand, and calls for a
+                // worker as it goes.
+                return Some(None);
+            }
+            // Another may have taken it meanwhile.
+            if let Some(item) = self.own.next() {
+                self.entry.share();
+                return Some(Some(item));
+            }
         }
-        // Before the look: what was put in before the end is then seen.
-        let ended = call.input_ended();
-        let due = self.pool.take_due();
-        let item = due.or_else(|| self.take(call.batch()));
-        if item.is_none() && (!ended || self.pool.has_later()) {
-            return None;
-        }
-        if self.own.is_empty() {
-            return Some(item);
-        }
-        // A batch is more than one can do at once.
-        if !call.target.is_shared() {
-            call.to_workers.hint();
-        } else if !call.has_helpers()
-            && let Some(item) = item
-        {
-            // Leaves with all that it has, in its order, and calls for a worker as it goes.
-            let rest: Vec<_> = std::iter::from_fn(|| self.own.pop()).collect();
-            self.put_back(item);
-            rest.into_iter().for_each(|it| self.put_back(it));
-            return Some(None);
-        }
-        Some(item)
     }
 
-    fn take(&mut self, batch: usize) -> Option<Numbered<T>> {
-        if let Some(item) = self.own.pop() {
-            return Some(item);
+    /// Has something in hand, up to `batch` items if they are new. False if there is nothing to be had.
+    fn stock(&mut self, batch: usize) -> bool {
+        if self.own.is_empty() {
+            self.entry.draw(batch, &mut self.own);
         }
-        let from_source = if batch == 1 {
-            retry(|| self.pool.source.steal())
-        } else {
-            retry(|| {
-                let source = &self.pool.source;
-                source.steal_batch_with_limit_and_pop(&self.own, batch)
-            })
-        };
-        from_source.or_else(|| self.take_from_peers())
+        !self.own.is_empty() || self.take_from_peers()
     }
 
     /// Half of what another worker has in hand: it may be busy with an item that takes long.
-    fn take_from_peers(&mut self) -> Option<Numbered<T>> {
+    fn take_from_peers(&mut self) -> bool {
         if self.pool.count.load(Ordering::Acquire) != self.peers.len() {
-            self.peers.clone_from(&self.pool.peers.lock());
+            self.peers.clone_from(&self.pool.hands.lock());
         }
-        let own = &self.own;
-        let mut others = self.peers.iter().filter(|it| !it.is_empty());
-        others.find_map(|peer| retry(|| peer.steal_batch_and_pop(own)))
+        let own = &mut self.own;
+        self.peers.iter().any(|peer| peer.give_half(own))
     }
 
     /// Whether no item is left, as far as can be seen from here.
     #[cfg(feature = "process")]
     pub(crate) fn is_empty(&self) -> bool {
-        self.own.is_empty()
-            && self.pool.waiting() == 0
-            && self.pool.peers.lock().iter().all(Stealer::is_empty)
+        self.entry.waiting() == 0 && self.pool.delayed() == 0 && !self.pool.has_in_hand()
     }
 
     /// Keeps an item that this worker had taken.
     pub(crate) fn put_back(&mut self, item: Numbered<T>) {
-        self.own.push(item);
+        debug_assert!(self.kept.is_none(), "a worker takes one item at a time");
+        self.kept = Some(item);
     }
 
     /// Any item that is left anywhere and that nobody has tried.
     pub(crate) fn take_any(&mut self) -> Option<Numbered<T>> {
-        self.take(1)
+        if let Some(kept) = self.kept.take() {
+            return Some(kept);
+        }
+        loop {
+            if !self.stock(1) {
+                return None;
+            }
+            if let Some(item) = self.own.next() {
+                return Some(item);
+            }
+        }
     }
 
     /// Like [`take_any`](Self::take_any), those included that wait for their next try.
@@ -294,13 +303,3 @@ impl<T> PartialEq for Later<T> {
 }
 
 impl<T> Eq for Later<T> {}
-
-fn retry<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
-    loop {
-        match steal() {
-            Steal::Success(item) => return Some(item),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
-        }
-    }
-}

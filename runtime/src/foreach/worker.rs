@@ -22,9 +22,9 @@ use crate::judge::Judgement;
 ///
 /// The closure holds the captured values and the `init(..)` state, and calls [`run`](Self::run) once with the
 /// body; the loop is compiled around the body, so that an item costs no call through a pointer.
-pub struct Worker<T, R> {
+pub struct Worker<'w, T, R> {
     call: Arc<Call>,
-    supply: Supply<T>,
+    supply: Supply<'w, T>,
     exit: Exit<T, R>,
     /// The first item, in hand before the worker closure is entered.
     first: Option<Numbered<T>>,
@@ -35,8 +35,8 @@ pub struct Worker<T, R> {
     is_surplus: bool,
 }
 
-impl<T, R> Worker<T, R> {
-    pub(crate) fn new(supply: Supply<T>, lane: Lane<R>) -> Self {
+impl<'w, T, R> Worker<'w, T, R> {
+    pub(crate) fn new(supply: Supply<'w, T>, lane: Lane<R>) -> Self {
         Self {
             call: Arc::clone(lane.call()),
             exit: Exit::new(lane, Arc::clone(supply.pool())),
@@ -123,7 +123,7 @@ impl<T, R> Worker<T, R> {
     }
 
     /// `run` has the loop that is compiled around a body, the rest is the same for all of them.
-    fn each(&mut self, run: &mut dyn FnMut(&mut Batch<'_, T, R>)) {
+    fn each(&mut self, run: &mut dyn FnMut(&mut Batch<'_, '_, T, R>)) {
         self.has_run = true;
         while let Some(first) = self.next() {
             let start = Instant::now();
@@ -239,7 +239,7 @@ impl<T, R> Worker<T, R> {
 
     /// Runs `first` and the rest of this worker's own items; answers how many. A panic is caught
     /// around many items rather than around each: it costs nothing until there is one.
-    fn batch(&mut self, first: Numbered<T>, run: &mut dyn FnMut(&mut Batch<'_, T, R>)) -> u64 {
+    fn batch(&mut self, first: Numbered<T>, run: &mut dyn FnMut(&mut Batch<'_, '_, T, R>)) -> u64 {
         let mut batch = Batch {
             call: &self.call,
             supply: &mut self.supply,
@@ -297,9 +297,9 @@ impl<T, R> Worker<T, R> {
 
 /// The items that a worker runs in one go, and where it puts what comes of them. In a call with limits
 /// that is one item.
-struct Batch<'a, T, R> {
+struct Batch<'a, 'w, T, R> {
     call: &'a Call,
-    supply: &'a mut Supply<T>,
+    supply: &'a mut Supply<'w, T>,
     exit: &'a Exit<T, R>,
     has_limits: bool,
     first: Option<Numbered<T>>,
@@ -310,7 +310,7 @@ struct Batch<'a, T, R> {
     count: u64,
 }
 
-impl<T, R> Batch<'_, T, R> {
+impl<T, R> Batch<'_, '_, T, R> {
     /// The next item to run. What a stop leaves is ended elsewhere, see [`Worker::give_up_rest`].
     fn next(&mut self) -> Option<Numbered<T>> {
         let next = match self.first.take() {
@@ -368,7 +368,7 @@ impl<T: Clone> Copied for T {
     }
 }
 
-impl<T, R> fmt::Debug for Worker<T, R> {
+impl<T, R> fmt::Debug for Worker<'_, T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker")
             .field("call", &self.call.site.to_string())

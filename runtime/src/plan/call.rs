@@ -33,7 +33,7 @@ where
     I::IntoIter: Send + 'static,
     I::Item: Portable + Send + 'static,
     C: Portable,
-    W: Fn(&mut PlanWorker<'_, I::Item, R>) + Send + Sync + 'static,
+    W: Fn(&mut PlanWorker<'_, '_, I::Item, R>) + Send + Sync + 'static,
     R: Portable + Send + 'static,
 {
     let options = match current() {
@@ -51,7 +51,7 @@ where
     };
     let local = |captures| {
         let body = maker(captures);
-        move |worker: &mut Worker<I::Item, R>| body(&mut PlanWorker(Inner::Here(worker)))
+        move |worker: &mut Worker<'_, I::Item, R>| body(&mut PlanWorker(Inner::Here(worker)))
     };
     foreach(items, options, captures, local, made)
 }
@@ -63,7 +63,7 @@ where
     C: Portable,
     T: Portable,
     R: Portable,
-    W: Fn(&mut PlanWorker<'_, T, R>),
+    W: Fn(&mut PlanWorker<'_, '_, T, R>),
 {
     let _worker = super::AsWorker::begin();
     serve_in_worker(io, |captures: C, worker| {
@@ -73,15 +73,15 @@ where
 
 /// Takes items and runs the body on them, wherever that is: what the macro's worker closure is given
 /// where a plan chooses.
-pub struct PlanWorker<'a, T, R>(Inner<'a, T, R>);
+pub struct PlanWorker<'a, 'w, T, R>(Inner<'a, 'w, T, R>);
 
-enum Inner<'a, T, R> {
-    Here(&'a mut Worker<T, R>),
+enum Inner<'a, 'w, T, R> {
+    Here(&'a mut Worker<'w, T, R>),
     #[cfg(feature = "process")]
     There(ProcessWorker<'a, T, R>),
 }
 
-impl<T, R> PlanWorker<'_, T, R> {
+impl<T, R> PlanWorker<'_, '_, T, R> {
     /// Runs `body` on every item this worker gets: one value an item.
     pub fn run<F: FnMut(T) -> R>(&mut self, body: F) {
         match &mut self.0 {
@@ -147,7 +147,7 @@ impl<T, R> PlanWorker<'_, T, R> {
     }
 }
 
-impl<T, R> fmt::Debug for PlanWorker<'_, T, R> {
+impl<T, R> fmt::Debug for PlanWorker<'_, '_, T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Inner::Here(worker) => worker.fmt(f),
