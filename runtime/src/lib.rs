@@ -86,6 +86,7 @@
 #[macro_use]
 mod macros;
 
+mod barrier;
 mod capture;
 pub mod collections;
 mod context;

@@ -122,6 +122,7 @@ impl StopToken {
     }
 
     /// Whether a stop was asked for.
+    #[inline]
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.inner.stopped.load(Ordering::Relaxed)

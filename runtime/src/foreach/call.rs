@@ -238,6 +238,7 @@ impl Call {
         crew.saturating_sub(idle + usize::from(supervisor) + usize::from(feeder))
     }
 
+    #[inline]
     pub(crate) fn throttle(&self) -> usize {
         self.throttle.load(Ordering::Relaxed)
     }
@@ -292,8 +293,10 @@ impl Call {
     }
 
     /// Whether no item starts any more.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        // A body that sees the stop may return before the call has heard of it.
+        self.closed.load(Ordering::Relaxed) || self.stop.is_stopping()
     }
 
     /// Has no item start any more. What runs comes to its end; [`StopToken::stop`] stops that too.
@@ -351,6 +354,7 @@ impl Call {
     }
 
     /// Whether there are as many workers as may be.
+    #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.launched.load(Ordering::Relaxed) >= self.throttle()
     }

@@ -17,8 +17,10 @@ use std::mem::MaybeUninit;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{CountedArc as Arc, SharedCell};
 
+/// The slots of the first block. Each has twice as many as the one before it, up to [`MOST`].
+const SLOTS: usize = if cfg!(loom) { 2 } else { 32 };
 /// The most slots of a block.
-const SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
+const MOST: usize = if cfg!(loom) { 2 } else { 256 };
 /// The bytes of a block, if that leaves it a few slots.
 const BYTES: usize = 1 << 14;
 
@@ -38,8 +40,10 @@ struct Block<T> {
 unsafe impl<T: Send> Sync for Block<T> {}
 
 impl<T> Block<T> {
-    fn new() -> Arc<Self> {
-        let count = (BYTES / size_of::<T>().max(1)).clamp(SLOTS.min(8), SLOTS);
+    /// A block of up to `slots` slots.
+    fn new(slots: usize) -> Arc<Self> {
+        let most = slots.min(MOST);
+        let count = (BYTES / size_of::<T>().max(1)).clamp(most.min(8), most);
         Arc::new(Self {
             slots: empty_slots(count),
             filled: AtomicUsize::new(0),
@@ -88,8 +92,13 @@ impl<T> Sender<T> {
         // SAFETY: nothing below is code of anybody else's that could call `push` again, so the
         // reference ends before `extend` changes the block.
         let block = unsafe { &*self.block.get() };
+        // No check of the index, which could panic: a value to be dropped then would have to lie on the
+        // stack first, and a processor waits for what is read right after it was written in parts.
+        debug_assert!(at < block.slots.len());
+        // SAFETY: `at` is below the count of slots, for `extend` follows when it gets there.
+        let slot = unsafe { block.slots.get_unchecked(at) };
         // SAFETY: a slot that is not below `filled` is the sender's.
-        block.slots[at].with_mut(|it| unsafe { (*it).write(value) });
+        slot.with_mut(|it| unsafe { (*it).write(value) });
         if at + 1 < block.slots.len() {
             self.at.set(at + 1);
             block.filled.store(at + 1, Ordering::Release);
@@ -101,10 +110,10 @@ impl<T> Sender<T> {
     /// Goes on to a new block when the last slot has been written.
     #[cold]
     fn extend(&self) {
-        let next = Block::new();
         let old = {
             // SAFETY: `block` ends before it is replaced, and no other reference is made but in `push`.
             let block = unsafe { &*self.block.get() };
+            let next = Block::new(2 * block.slots.len());
             // SAFETY: `filled` is not at the end, so `next` is the sender's.
             block
                 .next
@@ -134,23 +143,53 @@ impl<T> Receiver<T> {
         if let Some(value) = self.pop_seen() {
             return Some(value);
         }
+        self.look();
+        self.pop_seen()
+    }
+
+    /// Sees what there is, when all that was seen has been read.
+    fn look(&mut self) {
         if self.at == self.block.slots.len() {
             // SAFETY: `filled` was seen at its end, so `next` is the receiver's.
-            let next = self.block.next.with_mut(|it| unsafe { (*it).take() })?;
+            let next = self.block.next.with_mut(|it| unsafe { (*it).take() });
+            let Some(next) = next else {
+                return;
+            };
             self.block.taken.store(self.at, Ordering::Relaxed);
             (self.block, self.at) = (next, 0);
         }
         self.seen = self.block.filled.load(Ordering::Acquire);
-        self.pop_seen()
+    }
+
+    /// A look at the next value, if there is one.
+    pub(super) fn peek(&mut self) -> Option<&T> {
+        if self.at == self.seen {
+            self.look();
+        }
+        if self.at == self.seen {
+            return None;
+        }
+        // SAFETY: it is below `filled`, which was read with `Acquire`, and was not read yet.
+        Some(unsafe { (*self.block.slots[self.at].get()).assume_init_ref() })
     }
 
     /// The next of the values that the last [`pop`](Self::pop) which looked has seen.
     #[inline]
     pub(super) fn pop_seen(&mut self) -> Option<T> {
+        self.pop_seen_if(|_| true)
+    }
+
+    /// The same, if it `fits`.
+    #[inline]
+    pub(super) fn pop_seen_if(&mut self, fits: impl FnOnce(&T) -> bool) -> Option<T> {
         if self.at == self.seen {
             return None;
         }
         let slot = &self.block.slots[self.at];
+        // SAFETY: it is below `filled`, which was read with `Acquire`, and was not read yet.
+        if !fits(unsafe { (*slot.get()).assume_init_ref() }) {
+            return None;
+        }
         self.at += 1;
         // SAFETY: it is below `filled`, which was read with `Acquire`, and read this once, for `at` is
         // past it now.
@@ -168,7 +207,7 @@ impl<T> Drop for Receiver<T> {
 
 /// An empty queue.
 pub(super) fn chain<T>() -> (Sender<T>, Receiver<T>) {
-    let block = Block::new();
+    let block = Block::new(SLOTS);
     let sender = Sender {
         block: UnsafeCell::new(Arc::clone(&block)),
         at: Cell::new(0),

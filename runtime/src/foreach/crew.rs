@@ -156,11 +156,6 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     /// No more are under way at a time than have begun: cheap items are done by the first few
     /// before the others are up, costly ones get all their threads in a few doublings.
     pub(crate) fn recruit(self: &Arc<Self>) {
-        // Where no worker goes before the end, enough is enough, and who pushes need not wait for a fence.
-        let stay = !self.call.target.is_shared() && self.call.control.is_none();
-        if stay && self.call.is_full() {
-            return;
-        }
         // Three things are ordered by this fence and those of the workers: who leaves a new item to
         // a worker that is under way has pushed it before looking at the count, and a worker that
         // begins, or goes for want of items, looks at the queue after it has changed the count.

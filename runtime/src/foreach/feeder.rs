@@ -42,10 +42,11 @@ pub(crate) struct Intake<T> {
     queue: Inlet<T>,
     /// Whether the input may have more than was taken.
     has_more: bool,
+    /// How many more items are put in before a worker is woken for certain.
+    quiet: usize,
+    /// Workers stay to the end.
+    workers_stay: bool,
 }
-
-/// How many items there are between two things that are done now and then.
-const OFTEN: u64 = 32;
 
 /// Whether an input is one of std's over what is there already: a range, a slice, a `Vec`, an array. It
 /// runs nobody's code and waits for nothing.
@@ -89,7 +90,6 @@ where
         I::Item: 'a,
         R: 'a,
     {
-        let is_at_hand = is_at_hand::<I>();
         for _ in 0..room {
             if intake.is_closed() {
                 return Round::Ended;
@@ -107,11 +107,8 @@ where
                 crew.recruit_if_waiting(1);
                 return Round::Ended; // the feeder itself sees to the last item
             }
-            // The next pull may take its time, unless it is known not to.
-            if !is_at_hand || intake.taken().is_multiple_of(OFTEN) {
-                crew.recruit();
-                intake.rouse();
-            }
+            // Now: the next pull may take its time.
+            intake.tell(crew);
         }
         crew.recruit();
         Round::Full
@@ -142,9 +139,11 @@ where
 impl<'a, T: Send + 'a, R: Send + 'a> Feeder<'a, T, R> {
     pub(crate) fn new(call: Arc<Call>, input: Box<dyn Source<T, R> + 'a>, queue: Inlet<T>) -> Self {
         let intake = Intake {
+            workers_stay: !call.target.is_shared() && call.control.is_none(),
             call,
             queue,
             has_more: true,
+            quiet: 0,
         };
         Self { input, intake }
     }
@@ -232,14 +231,32 @@ impl<T> Intake<T> {
         self.queue.push(item);
     }
 
-    /// Tells a sleeping worker of the item just pushed: for certain when items are costly, when
-    /// they are cheap with a hint and now and then for certain.
-    fn rouse(&self) {
-        if self.call.pace.is_urgent() || self.taken().is_multiple_of(OFTEN) {
-            self.call.to_workers.notify();
-        } else {
-            self.call.to_workers.hint();
+    /// Sees to it that there is a worker for the item just pushed.
+    #[inline]
+    fn tell<'a, R: Send + 'a>(&mut self, crew: &Arc<Crew<'a, T, R>>)
+    where
+        T: Send + 'a,
+    {
+        // Where no worker goes before the end, enough is enough.
+        if !(self.workers_stay && self.call.is_full()) {
+            crew.recruit();
         }
+        if self.quiet > 0 {
+            self.quiet -= 1;
+            self.call.to_workers.hint();
+        } else {
+            self.rouse();
+        }
+    }
+
+    /// Wakes a worker for certain: for each item when they are costly, for a batch of them when they are cheap.
+    #[inline(never)]
+    fn rouse(&mut self) {
+        self.call.to_workers.notify();
+        self.quiet = match self.call.pace.is_urgent() {
+            true => 0,
+            false => self.call.batch() - 1,
+        };
     }
 }
 

@@ -1,32 +1,35 @@
 //! What a worker has taken and not begun: it takes from the front, the others what is at the end, so
 //! that no item waits behind one that takes long.
 //!
-//! The two agree about who has what by one word. The worker pays one atomic addition an item for that;
-//! everything else happens once for all the items that it takes at a time, under a lock.
+//! The worker says which item it begins, then looks whether somebody has taken that; the others say what they take, then
+//! look how far the worker is. One of the two sees the other, and makes way. The worker does this for each
+//! item, the others now and then, so the fence that it takes is theirs (`crate::barrier`).
 //!
 //! `unsafe` in this module: the slots. They change only in [`Own::fill`], under the lock and when nobody
-//! is left who may read one. In between they are only read, and who may read a slot is who has moved
-//! `front` or `end` past it: the word is changed by atomic operations that read it first, so that is
-//! one, and one only. Others than the worker hold the lock until they have read.
+//! is left who may read one. In between they are only read: the worker reads a slot when `front` is past it
+//! and then `end` still is, others, who hold the lock meanwhile, slots from `end` on when they have put it
+//! there and `front` is then not past it. What was written first is seen by one of the two, so the same
+//! slot is not read by both; others come one after the other.
 
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
+use crate::barrier;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// An item and its place in the input.
 pub(crate) type Numbered<T> = (u64, T);
 
 /// A worker's hand, as all see it.
 pub(crate) struct Hand<T> {
-    /// `end << 32 | front`: the slots from `front` to `end` hold items that nobody has. `front` may
-    /// be past `end`.
-    marks: AtomicU64,
+    /// The first slot that the worker has not begun. It alone changes it.
+    front: AtomicUsize,
+    /// The end of the slots that have items. The others change it, with the lock.
+    end: AtomicUsize,
     /// Held by who fills the slots, and by who takes from their end.
     table: Mutex<()>,
     cards: UnsafeCell<Cards<T>>,
@@ -43,22 +46,13 @@ pub(crate) struct Cards<T> {
 // head of the module says, so nothing of `T` is shared.
 unsafe impl<T: Send> Sync for Hand<T> {}
 
-const HALF: u32 = 32;
-
-/// Where the items begin and where they end.
-fn ends(marks: u64) -> (usize, usize) {
-    let low = marks & u64::from(u32::MAX);
-    (low as usize, (marks >> HALF) as usize)
-}
-
-fn marks(front: usize, end: usize) -> u64 {
-    (end as u64) << HALF | front as u64
-}
+/// How often another worker tries to take something while the owner is faster.
+const TRIES: usize = 4;
 
 impl<T> Hand<T> {
+    /// Whether there seems to be nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        let (front, end) = ends(self.marks.load(Ordering::SeqCst));
-        front >= end
+        self.front.load(Ordering::SeqCst) >= self.end.load(Ordering::SeqCst)
     }
 
     /// Moves the later half of the items to `own`, which is empty. False if there are none.
@@ -69,21 +63,14 @@ impl<T> Hand<T> {
         let mut half = Vec::new();
         let first = {
             let _table = self.table.lock();
-            let halve = |it| {
-                let (front, end) = ends(it);
-                (front < end).then(|| marks(front, end - (end - front).div_ceil(2)))
-            };
-            let relaxed = Ordering::Relaxed;
-            let Ok(before) = self.marks.fetch_update(relaxed, relaxed, halve) else {
+            let Some((middle, end)) = self.split() else {
                 return false;
             };
-            let (front, end) = ends(before);
-            let middle = end - (end - front).div_ceil(2);
             // SAFETY: no other reference is `&mut`, for `fill` has the lock where it makes one.
             let cards = unsafe { &*self.cards.get() };
             half.reserve_exact(end - middle);
             for slot in &cards.slots[middle..end] {
-                // SAFETY: it was filled, and is this thread's since `end` was moved to `middle`.
+                // SAFETY: it was filled, and is this thread's: see `split`.
                 half.push(unsafe { slot.assume_init_read() });
             }
             cards.first + middle as u64
@@ -94,11 +81,31 @@ impl<T> Hand<T> {
         });
         true
     }
+
+    /// Takes the later half of the slots from the owner. Only with the lock.
+    fn split(&self) -> Option<(usize, usize)> {
+        let end = self.end.load(Ordering::Relaxed);
+        for _ in 0..TRIES {
+            let front = self.front.load(Ordering::SeqCst);
+            if front >= end {
+                break;
+            }
+            let middle = end - (end - front).div_ceil(2);
+            self.end.swap(middle, Ordering::SeqCst);
+            if barrier::meet() && self.front.load(Ordering::SeqCst) <= middle {
+                return Some((middle, end));
+            }
+            // The owner is there already, or about to be: it waits for the lock if it has seen this.
+            self.end.store(end, Ordering::SeqCst);
+        }
+        None
+    }
 }
 
 impl<T> Drop for Hand<T> {
     fn drop(&mut self) {
-        let (front, end) = ends(self.marks.load(Ordering::Relaxed));
+        let front = self.front.load(Ordering::Relaxed);
+        let end = self.end.load(Ordering::Relaxed);
         if front < end {
             for slot in &mut self.cards.get_mut().slots[front..end] {
                 // SAFETY: it was filled, and nobody has read it.
@@ -128,8 +135,8 @@ impl<T> Cards<T> {
 /// A hand, to the worker that it belongs to.
 pub(crate) struct Own<T> {
     hand: Arc<Hand<T>>,
-    /// One worker at a time.
-    not_sync: PhantomData<std::cell::Cell<()>>,
+    /// The hand's `front`.
+    front: usize,
 }
 
 impl<T> Own<T> {
@@ -139,13 +146,14 @@ impl<T> Own<T> {
             slots: Vec::new(),
         };
         let hand = Hand {
-            marks: AtomicU64::new(0),
+            front: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
             table: Mutex::new(()),
             cards: UnsafeCell::new(cards),
         };
         Self {
             hand: Arc::new(hand),
-            not_sync: PhantomData,
+            front: 0,
         }
     }
 
@@ -154,50 +162,67 @@ impl<T> Own<T> {
         &self.hand
     }
 
+    /// For certain: it stays empty until it is filled.
     pub(crate) fn is_empty(&self) -> bool {
+        if !self.hand.is_empty() {
+            return false;
+        }
+        // Somebody may only have tried to take what is there.
+        let _table = self.hand.table.lock();
         self.hand.is_empty()
     }
 
     /// Whether there is more than one item.
     pub(crate) fn has_many(&self) -> bool {
-        let (front, end) = ends(self.hand.marks.load(Ordering::Relaxed));
-        front + 1 < end
+        self.front + 1 < self.hand.end.load(Ordering::Relaxed)
     }
 
-    /// The next item.
+    /// The next item, if there seems to be one.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Numbered<T>> {
-        let relaxed = Ordering::Relaxed;
         let hand = &*self.hand;
-        // The look keeps `front` from running away. After it others may still have been faster.
-        let (front, end) = ends(hand.marks.load(relaxed));
-        if front >= end {
+        let at = self.front;
+        if at >= hand.end.load(Ordering::Relaxed) {
             return None;
         }
-        let (front, end) = ends(hand.marks.fetch_add(1, relaxed));
-        if front >= end {
+        barrier::publish(&hand.front, at + 1);
+        if at >= hand.end.load(Ordering::SeqCst) && !self.is_still_there(at) {
             return None;
         }
+        self.front = at + 1;
         // SAFETY: only this worker makes a `&mut`, in `fill`, which cannot run meanwhile.
         let cards = unsafe { &*hand.cards.get() };
-        // SAFETY: slots below `end` were filled, and this one is the worker's since `front` is past it.
-        let item = unsafe { cards.slots.get_unchecked(front).assume_init_read() };
-        Some((cards.first + front as u64, item))
+        // SAFETY: slots below `end` were filled; and `front` was past this one when `end` was, or nobody
+        // else was there, see `is_still_there`.
+        let item = unsafe { cards.slots.get_unchecked(at).assume_init_read() };
+        Some((cards.first + at as u64, item))
+    }
+
+    /// Somebody takes the item that is about to begin, or has tried: waits to see which.
+    #[cold]
+    fn is_still_there(&self, at: usize) -> bool {
+        let _table = self.hand.table.lock();
+        let is_there = at < self.hand.end.load(Ordering::SeqCst);
+        if !is_there {
+            self.hand.front.store(at, Ordering::SeqCst);
+        }
+        is_there
     }
 
     /// Lets `fill` put items in, which must not panic half-way: what it has put in then would be lost.
     /// Only when the hand is empty.
     pub(crate) fn fill<V>(&mut self, fill: impl FnOnce(&mut Cards<T>) -> V) -> V {
-        assert!(self.is_empty(), "a hand is filled when it is empty");
         let hand = &*self.hand;
         let _table = hand.table.lock();
+        assert!(hand.is_empty(), "a hand is filled when it is empty");
         // SAFETY: the others who make a reference have the lock meanwhile, and the worker itself makes
         // one only in `next`, which cannot run while this has `&mut self`.
         let cards = unsafe { &mut *hand.cards.get() };
         cards.slots.clear();
         let answer = fill(cards);
-        let end = cards.slots.len();
-        hand.marks.store(marks(0, end), Ordering::SeqCst);
+        self.front = 0;
+        hand.front.store(0, Ordering::SeqCst);
+        hand.end.store(cards.slots.len(), Ordering::SeqCst);
         answer
     }
 }

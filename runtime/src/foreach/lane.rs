@@ -4,7 +4,8 @@
 //! worker's batch; what is saved for the end of a batch is only the wake-up.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use super::call::Call;
@@ -26,6 +27,19 @@ pub(crate) enum Event<R> {
     Failed(u64, ItemError),
 }
 
+impl<R> Event<R> {
+    /// Of which item it is.
+    #[inline(always)]
+    fn index(&self) -> u64 {
+        match self {
+            Self::Value(index, _)
+            | Self::Output(index, ..)
+            | Self::Ended(index)
+            | Self::Failed(index, _) => *index,
+        }
+    }
+}
+
 /// The consumer's side of all lanes.
 pub(crate) struct Outlet<R> {
     /// Lanes that the consumer has not fetched.
@@ -36,12 +50,16 @@ pub(crate) struct Outlet<R> {
     free: Mutex<Vec<Track<R>>>,
     /// One bit a lane, set when there may be something in it; beyond the last bit they share.
     marks: Box<[AtomicU64]>,
+    /// How often an event was put into a lane after one of a later item.
+    jumps: AtomicUsize,
 }
 
 /// What of a lane outlives its worker.
 struct Track<R> {
     id: usize,
     queue: Sender<Event<R>>,
+    /// The item of the last event.
+    last: Cell<u64>,
     /// Outputs that the consumer has not had.
     ahead: Arc<AtomicUsize>,
 }
@@ -57,6 +75,7 @@ impl<R> Outlet<R> {
             count: AtomicUsize::new(0),
             free: Mutex::new(Vec::new()),
             marks: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            jumps: AtomicUsize::new(0),
         })
     }
 
@@ -74,18 +93,14 @@ impl<R> Outlet<R> {
         Track {
             id,
             queue,
+            last: Cell::new(0),
             ahead: Arc::default(),
         }
     }
 
-    fn place(&self, lane: usize) -> (&AtomicU64, u64) {
-        let bit = lane % (self.marks.len() * 64);
-        (&self.marks[bit / 64], 1 << (bit % 64))
-    }
-
-    #[inline]
     fn mark(&self, lane: usize) {
-        let (word, bit) = self.place(lane);
+        let bit = lane % (self.marks.len() * 64);
+        let (word, bit) = (&self.marks[bit / 64], 1 << (bit % 64));
         if word.load(Ordering::Relaxed) & bit == 0 {
             word.fetch_or(bit, Ordering::SeqCst);
         }
@@ -144,17 +159,23 @@ impl<R> Lane<R> {
     /// right after it was put there, for which a processor has to wait.
     #[inline(always)]
     pub(crate) fn put(&self, event: Event<R>) {
+        let index = event.index();
+        if index < self.track.last.replace(index) {
+            // Before it is there: who sees it sees this.
+            self.outlet.jumps.fetch_add(1, Ordering::Relaxed);
+        }
         self.track.queue.push(event);
         self.untold.set(self.untold.get() + 1);
-        self.outlet.mark(self.track.id);
         self.call.to_consumer.hint();
     }
 
-    /// At the end of a batch: wakes the consumer if there is enough for it, or each item counts.
-    /// With less it looks by itself within a millisecond.
+    /// At the end of a batch: shows the consumer that there is something, and wakes it if that is enough,
+    /// or each item counts. With less it looks by itself within a millisecond.
     pub(crate) fn flush(&self) {
         if cfg!(loom) || self.untold.get() >= self.call.lot() {
             self.flush_now();
+        } else if self.untold.get() > 0 {
+            self.outlet.mark(self.track.id);
         }
     }
 
@@ -226,6 +247,13 @@ pub(crate) struct Intake<R> {
     current: usize,
     /// How many more events come from there before it is another's turn.
     turn: usize,
+    /// Where items are asked for in their order: what lanes have something for later, by the item that they
+    /// have it for.
+    later: BinaryHeap<Reverse<(u64, usize)>>,
+    /// For which item each lane is listed, if it is.
+    listed: Vec<Option<u64>>,
+    /// How many of the jumps have been dealt with.
+    jumps: usize,
 }
 
 /// How many events of a lane come in a row while others may have some.
@@ -240,26 +268,122 @@ impl<R> Intake<R> {
             marked: Vec::new(),
             current: 0,
             turn: 0,
+            later: BinaryHeap::new(),
+            listed: Vec::new(),
+            jumps: 0,
         }
     }
 
-    /// An event that is at hand without looking at any lane.
-    pub(crate) fn pop(&mut self) -> Option<Event<R>> {
+    /// A value that is at hand without looking at any lane.
+    #[inline]
+    pub(crate) fn pop_value(&mut self) -> Option<R> {
         if self.turn == 0 {
             return None;
         }
+        let is_value = |it: &Event<R>| matches!(it, Event::Value(..));
+        let event = self.lanes[self.current].pop_seen_if(is_value)?;
         self.turn -= 1;
-        self.lanes[self.current].pop_seen()
+        value_of(event)
+    }
+
+    /// The same, of the item `index`.
+    #[inline]
+    pub(crate) fn pop_value_of(&mut self, index: u64) -> Option<R> {
+        let fits = |it: &Event<R>| matches!(it, Event::Value(of, _) if *of == index);
+        let event = self.lanes.get_mut(self.current)?.pop_seen_if(fits)?;
+        value_of(event)
     }
 
     /// The next event of the lanes that are marked.
     pub(crate) fn poll(&mut self) -> Option<Event<R>> {
+        if self.turn > 0 {
+            self.turn -= 1;
+            if let Some(event) = self.lanes[self.current].pop_seen() {
+                return Some(event);
+            }
+        }
         if let Some(event) = self.visit() {
             return Some(event);
         }
+        self.open_marked();
+        self.visit()
+    }
+
+    /// The next event of any lane: for when marks may be missing.
+    pub(crate) fn poll_all(&mut self) -> Option<Event<R>> {
+        self.open_all();
+        self.visit()
+    }
+
+    /// An event of the item `head`, from which on no event is missing; or one of a later item, if that
+    /// may be in the way. `all`: for when marks may be missing.
+    pub(crate) fn poll_for(&mut self, head: u64, all: bool) -> Option<Event<R>> {
+        if all {
+            self.open_all();
+        } else {
+            if let Some(event) = self.take_for(head) {
+                return Some(event);
+            }
+            self.open_marked();
+        }
+        self.list_open();
+        if let Some(event) = self.take_for(head) {
+            return Some(event);
+        }
+        let jumps = self.outlet.jumps.load(Ordering::Relaxed);
+        if jumps == self.jumps {
+            return None;
+        }
+        // It may be behind one of a later item. So take everything: what is put in after this look, and
+        // after a later one, has jumped after it too.
+        if let Some(event) = self.poll_all() {
+            return Some(event);
+        }
+        self.jumps = jumps;
+        None
+    }
+
+    /// An event of the item `head`, if the lanes that are listed have one in front.
+    fn take_for(&mut self, head: u64) -> Option<Event<R>> {
+        self.list(self.current);
+        while let Some(&Reverse((index, lane))) = self.later.peek() {
+            if index > head {
+                return None;
+            }
+            self.later.pop();
+            self.listed[lane] = None;
+            // It may have been read since.
+            if self.lanes[lane].peek().is_some_and(|it| it.index() == head) {
+                self.current = lane;
+                return self.lanes[lane].pop();
+            }
+        }
+        None
+    }
+
+    fn list_open(&mut self) {
+        while let Some(lane) = self.open.pop_front() {
+            self.list(lane);
+        }
+    }
+
+    /// Lists a lane by what it has in front.
+    fn list(&mut self, lane: usize) {
+        let front = self.lanes.get_mut(lane).and_then(Receiver::peek);
+        let Some(index) = front.map(Event::index) else {
+            return;
+        };
+        self.listed.resize(self.lanes.len(), None);
+        if self.listed[lane] != Some(index) {
+            self.listed[lane] = Some(index);
+            self.later.push(Reverse((index, lane)));
+        }
+    }
+
+    fn open_marked(&mut self) {
         self.outlet.take_marks(&mut self.marked);
         if self.marked.is_empty() {
-            return None;
+            return;
         }
         // After the marks: a lane is listed before it is first marked.
         self.refresh();
@@ -267,15 +391,12 @@ impl<R> Intake<R> {
         for first in self.marked.drain(..) {
             self.open.extend((first..self.lanes.len()).step_by(bits));
         }
-        self.visit()
     }
 
-    /// The next event of any lane: for when marks may be missing.
-    pub(crate) fn poll_all(&mut self) -> Option<Event<R>> {
+    fn open_all(&mut self) {
         self.refresh();
         self.open.clear();
         self.open.extend(0..self.lanes.len());
-        self.visit()
     }
 
     fn refresh(&mut self) {
@@ -295,5 +416,13 @@ impl<R> Intake<R> {
             self.open.pop_front();
         }
         None
+    }
+}
+
+#[inline]
+fn value_of<R>(event: Event<R>) -> Option<R> {
+    match event {
+        Event::Value(_, value) => Some(value),
+        _ => None,
     }
 }

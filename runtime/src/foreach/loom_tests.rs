@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::hand::Own;
 use super::signal::Signal;
 use super::{Options, Worker, foreach};
 use crate::sync::SharedCell;
@@ -16,8 +17,22 @@ pub(super) fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
     model.check(check);
 }
 
+/// How the items of a call are come by.
+#[derive(Clone, Copy)]
+enum Input {
+    /// The workers take them.
+    AtHand,
+    /// A feeder does.
+    Fed,
+}
+
 /// A call of `items` items that each count themselves.
-fn call(items: usize, options: Options, ran: &Arc<AtomicUsize>) -> super::Results<usize> {
+fn call(
+    input: Input,
+    items: usize,
+    options: Options,
+    ran: &Arc<AtomicUsize>,
+) -> super::Results<usize> {
     let maker = |ran: Arc<AtomicUsize>| {
         move |worker: &mut Worker<'_, usize, usize>| {
             worker.run(|item| {
@@ -26,7 +41,59 @@ fn call(items: usize, options: Options, ran: &Arc<AtomicUsize>) -> super::Result
             });
         }
     };
-    foreach(0..items, options, Arc::clone(ran), maker, made())
+    let ran = Arc::clone(ran);
+    match input {
+        Input::AtHand => foreach(0..items, options, ran, maker, made()),
+        Input::Fed => foreach((0..items).map(|it| it), options, ran, maker, made()),
+    }
+}
+
+#[test]
+fn loom_an_item_is_the_owners_or_another_workers() {
+    for items in 1..=3 {
+        model(3, move || {
+            let mut own = Own::new();
+            own.fill(|cards| {
+                cards.begin(0, items);
+                (0..items).for_each(|it| cards.push(it));
+            });
+            let hand = Arc::clone(own.hand());
+            let thread = loom::thread::spawn(move || {
+                let mut other = Own::new();
+                hand.give_half(&mut other);
+                std::iter::from_fn(|| other.next()).collect::<Vec<_>>()
+            });
+            let mut all: Vec<_> = std::iter::from_fn(|| own.next()).collect();
+            all.extend(thread.join().unwrap());
+            // While the other only tries there may seem to be none.
+            all.extend(std::iter::from_fn(|| own.next()));
+            all.sort_unstable();
+            assert!(all.into_iter().eq((0..items).map(|it| (it as u64, it))));
+        });
+    }
+}
+
+#[test]
+fn loom_what_is_taken_twice_is_taken_once() {
+    model(2, || {
+        let mut own = Own::new();
+        own.fill(|cards| {
+            cards.begin(0, 2);
+            (0..2).for_each(|it| cards.push(it));
+        });
+        let take = |hand: Arc<super::hand::Hand<usize>>| {
+            let mut other = Own::new();
+            hand.give_half(&mut other);
+            std::iter::from_fn(|| other.next()).count()
+        };
+        let (one, two) = (Arc::clone(own.hand()), Arc::clone(own.hand()));
+        let thread = loom::thread::spawn(move || take(one));
+        let other = loom::thread::spawn(move || take(two));
+        let mut count = std::iter::from_fn(|| own.next()).count();
+        count += thread.join().unwrap() + other.join().unwrap();
+        count += std::iter::from_fn(|| own.next()).count();
+        assert_eq!(count, 2);
+    });
 }
 
 #[test]
@@ -73,9 +140,18 @@ fn loom_two_sleepers_and_two_calls() {
 
 #[test]
 fn loom_every_item_arrives_once() {
-    model(2, || {
+    every_item_arrives_once(Input::AtHand);
+}
+
+#[test]
+fn loom_every_item_arrives_once_fed() {
+    every_item_arrives_once(Input::Fed);
+}
+
+fn every_item_arrives_once(input: Input) {
+    model(2, move || {
         let ran = Arc::new(AtomicUsize::new(0));
-        let sum: usize = call(2, Options::new().throttle(1), &ran)
+        let sum: usize = call(input, 2, Options::new().throttle(1), &ran)
             .map(|it| it + 1)
             .sum();
         assert_eq!(sum, 3);
@@ -87,19 +163,37 @@ fn loom_every_item_arrives_once() {
 
 #[test]
 fn loom_a_window_of_one_goes_on() {
-    model(2, || {
+    a_window_of_one_goes_on(Input::AtHand);
+}
+
+#[test]
+fn loom_a_window_of_one_goes_on_fed() {
+    a_window_of_one_goes_on(Input::Fed);
+}
+
+fn a_window_of_one_goes_on(input: Input) {
+    model(2, move || {
         let ran = Arc::new(AtomicUsize::new(0));
         let options = Options::new().throttle(1).buffer(0).ordered(true);
-        let all: Vec<usize> = call(2, options, &ran).collect();
+        let all: Vec<usize> = call(input, 2, options, &ran).collect();
         assert_eq!(all, [0, 1]);
     });
 }
 
 #[test]
 fn loom_two_workers_share_two_items() {
-    model(2, || {
+    two_workers_share_two_items(Input::AtHand);
+}
+
+#[test]
+fn loom_two_workers_share_two_items_fed() {
+    two_workers_share_two_items(Input::Fed);
+}
+
+fn two_workers_share_two_items(input: Input) {
+    model(2, move || {
         let ran = Arc::new(AtomicUsize::new(0));
-        let sum: usize = call(2, Options::new().throttle(2), &ran).sum();
+        let sum: usize = call(input, 2, Options::new().throttle(2), &ran).sum();
         assert_eq!(sum, 1);
         assert_eq!(ran.load(Ordering::SeqCst), 2);
     });
@@ -168,9 +262,18 @@ fn loom_a_scope_ends_after_what_it_has_lent() {
 
 #[test]
 fn loom_a_drop_part_way_leaves_nothing() {
-    model(2, || {
+    a_drop_part_way_leaves_nothing(Input::AtHand);
+}
+
+#[test]
+fn loom_a_drop_part_way_leaves_nothing_fed() {
+    a_drop_part_way_leaves_nothing(Input::Fed);
+}
+
+fn a_drop_part_way_leaves_nothing(input: Input) {
+    model(2, move || {
         let ran = Arc::new(AtomicUsize::new(0));
-        let mut results = call(2, Options::new().throttle(1), &ran);
+        let mut results = call(input, 2, Options::new().throttle(1), &ran);
         assert!(results.next().is_some());
         drop(results);
         let seen = ran.load(Ordering::SeqCst);
@@ -181,9 +284,18 @@ fn loom_a_drop_part_way_leaves_nothing() {
 
 #[test]
 fn loom_a_stop_from_another_thread_ends_the_stream() {
-    model(2, || {
+    a_stop_from_another_thread_ends_the_stream(Input::AtHand);
+}
+
+#[test]
+fn loom_a_stop_from_another_thread_ends_the_stream_fed() {
+    a_stop_from_another_thread_ends_the_stream(Input::Fed);
+}
+
+fn a_stop_from_another_thread_ends_the_stream(input: Input) {
+    model(2, move || {
         let ran = Arc::new(AtomicUsize::new(0));
-        let results = call(1, Options::new().throttle(1), &ran);
+        let results = call(input, 1, Options::new().throttle(1), &ran);
         let token = results.stop_token();
         let thread = loom::thread::spawn(move || token.stop());
         let outcomes: Vec<_> = results.outcomes().collect();

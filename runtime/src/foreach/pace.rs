@@ -11,8 +11,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What one batch is expected to take.
 const BATCH_TIME: u64 = 50_000;
-/// The most items of a batch, which is also the most that crossbeam's queue moves at once.
-const BATCH_MOST: u64 = 32;
+/// The most items of a batch.
+const BATCH_MOST: u64 = 256;
 /// Items that cost more than this are handed over at once, whatever the wake-up costs.
 const URGENT_TIME: u64 = 500_000;
 /// Work kept ready for each worker: some times what a sleeper may doze.
@@ -90,7 +90,7 @@ mod tests {
     fn cheap_items_go_in_batches_and_costly_ones_alone() {
         let pace = Pace::new();
         pace.record(Duration::from_nanos(320), 32);
-        assert_eq!(pace.batch(), 32);
+        assert_eq!(pace.batch(), 256);
         assert_eq!(pace.buffer(2), 4096);
         let pace = Pace::new();
         pace.record(Duration::from_millis(1), 1);

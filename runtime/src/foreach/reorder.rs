@@ -69,6 +69,20 @@ impl<R> Reorder<R> {
         *place = Place::Failed(outputs, error);
     }
 
+    /// The item whose turn it is.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Says that the item whose turn it is has had it, nothing of it having been kept here.
+    #[inline]
+    pub(crate) fn pass(&mut self) {
+        let kept = self.places.pop_front();
+        debug_assert!(matches!(kept, None | Some(Place::Waiting)));
+        self.head += 1;
+    }
+
     /// What is next in order, if it is here.
     pub(crate) fn next(&mut self) -> Option<Turn<R>> {
         match self.places.front_mut()? {

@@ -263,7 +263,19 @@ impl<R> Results<R> {
         report.clone()
     }
 
+    #[inline]
     pub(crate) fn next_outcome(&mut self) -> Option<Result<R, ItemError>> {
+        if let (Source::Live(live), None) = (&mut self.source, &self.report)
+            && let Some(value) = live.value_at_hand()
+        {
+            self.touched = true;
+            return Some(Ok(value));
+        }
+        self.look_for_outcome()
+    }
+
+    #[inline(never)]
+    fn look_for_outcome(&mut self) -> Option<Result<R, ItemError>> {
         let outcome = self.next_unreported();
         if let Some(report) = &self.report {
             match &outcome {
@@ -351,6 +363,21 @@ impl<R> Results<R> {
 }
 
 impl<R> Live<R> {
+    /// The next outcome, if it is a value that is there without looking at anybody else's memory.
+    #[inline]
+    fn value_at_hand(&mut self) -> Option<R> {
+        let value = match &mut self.order {
+            None => self.intake.pop_value()?,
+            Some(order) => {
+                let value = self.intake.pop_value_of(order.head())?;
+                order.pass();
+                value
+            }
+        };
+        self.consume();
+        Some(value)
+    }
+
     /// The next outcome; `None` when the call is over.
     fn next(&mut self) -> Option<Result<R, ItemError>> {
         loop {
@@ -434,6 +461,7 @@ impl<R> Live<R> {
 
     /// Counts an item as consumed and tells the feeder: at once when each item counts, else when half the
     /// window can be filled again.
+    #[inline]
     fn consume(&mut self) {
         self.consumed += 1;
         if self.consumed - self.told >= self.lot {
@@ -456,7 +484,8 @@ impl<R> Live<R> {
 
     /// The next event, waiting for it; `None` when the call is over.
     fn event(&mut self) -> Option<Event<R>> {
-        if let Some(event) = self.intake.pop().or_else(|| self.intake.poll()) {
+        let head = self.order.as_ref().map(Reorder::head);
+        if let Some(event) = poll(&mut self.intake, head) {
             return Some(event);
         }
         self.tell();
@@ -478,15 +507,20 @@ impl<R> Live<R> {
     }
 
     fn wait(&mut self) -> Waited<R> {
-        let Self { call, intake, .. } = self;
+        let Self {
+            call,
+            intake,
+            order,
+            ..
+        } = self;
+        let head = order.as_ref().map(Reorder::head);
         let is_here = call.target.is_here();
         let mut looks = 0;
         call.to_consumer.wait(|| {
             looks += 1;
             // A mark that a hint came too early for is made up for after the first sleep.
-            let event = intake
-                .poll()
-                .or_else(|| (looks > 1).then(|| intake.poll_all())?);
+            let event =
+                poll(intake, head).or_else(|| (looks > 1).then(|| poll_all(intake, head))?);
             if let Some(event) = event {
                 return Some(Waited::Event(event));
             }
@@ -497,6 +531,22 @@ impl<R> Live<R> {
             let over = call.is_over();
             over.then(|| intake.poll_all().map_or(Waited::Over, Waited::Event))
         })
+    }
+}
+
+/// The next event: of the item `head` if there is an order.
+fn poll<R>(intake: &mut Intake<R>, head: Option<u64>) -> Option<Event<R>> {
+    match head {
+        None => intake.poll(),
+        Some(head) => intake.poll_for(head, false),
+    }
+}
+
+/// The same, for when marks may be missing.
+fn poll_all<R>(intake: &mut Intake<R>, head: Option<u64>) -> Option<Event<R>> {
+    match head {
+        None => intake.poll_all(),
+        Some(head) => intake.poll_for(head, true),
     }
 }
 

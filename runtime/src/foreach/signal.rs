@@ -65,6 +65,7 @@ impl Signal {
     }
 
     /// Wakes one sleeper that is past its doze, if one can be seen without a fence.
+    #[inline]
     pub(crate) fn hint(&self) {
         if cfg!(loom) {
             return self.notify();

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::control::{Slot, Slots};
 use super::hand::{Hand, Own};
+use crate::barrier;
 use crate::context;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::threads;
 
 pub(crate) use super::hand::Numbered;
 
@@ -176,7 +178,7 @@ impl<'w, T> Supply<'w, T> {
     /// The next item, waiting for one. `None` when none will come any more, the call is stopped, or
     /// the thread has other things to do.
     pub(crate) fn wait(&mut self, call: &Call) -> Option<Numbered<T>> {
-        if let Some(answer) = self.look(call) {
+        if let Some(answer) = self.look(call, false) {
             return answer;
         }
         if call.target.is_shared() && !self.pool.has_later() {
@@ -184,7 +186,13 @@ impl<'w, T> Supply<'w, T> {
         }
         let pool = Arc::clone(&self.pool);
         let until_due = || pool.until_due().max(SHORTEST);
-        call.to_workers.wait_with(|| self.look(call), until_due)
+        let mut looks = 0;
+        let look = || {
+            looks += 1;
+            // The first look comes before the sleep.
+            self.look(call, looks > 1)
+        };
+        call.to_workers.wait_with(look, until_due)
     }
 
     /// Before a worker leaves a thread that is somebody else's: a feeder that is only a little
@@ -196,7 +204,7 @@ impl<'w, T> Supply<'w, T> {
         }
         for _ in 0..LOOKS {
             std::thread::yield_now();
-            if let Some(answer) = self.look(call) {
+            if let Some(answer) = self.look(call, false) {
                 return answer;
             }
         }
@@ -204,7 +212,7 @@ impl<'w, T> Supply<'w, T> {
     }
 
     /// Answers an item, or that there will be none, or neither yet.
-    fn look(&mut self, call: &Call) -> Option<Option<Numbered<T>>> {
+    fn look(&mut self, call: &Call, has_slept: bool) -> Option<Option<Numbered<T>>> {
         loop {
             if call.is_closed() {
                 return Some(None);
@@ -214,7 +222,11 @@ impl<'w, T> Supply<'w, T> {
             if let Some(due) = self.pool.take_due() {
                 return Some(Some(due));
             }
-            if !self.stock(call.batch()) {
+            let batch = call.batch();
+            // What is cheap is done by who has it before another has come for it. If not, it is behind an
+            // item that takes long.
+            let leaves = batch >= CHEAP && !has_slept && !ended && !call.target.is_shared();
+            if !self.draw(batch) && (leaves || !self.take_from_peers()) {
                 return (ended && !self.pool.has_later()).then_some(None);
             }
             if self.own.has_many() && call.target.is_shared() && !call.has_helpers() {
@@ -230,12 +242,17 @@ impl<'w, T> Supply<'w, T> {
         }
     }
 
-    /// Has something in hand, up to `batch` items if they are new. False if there is nothing to be had.
-    fn stock(&mut self, batch: usize) -> bool {
-        if self.own.is_empty() {
-            self.entry.draw(batch, &mut self.own);
+    /// Has something in hand, up to `batch` items if they are new. False if there is nothing new to be had.
+    fn draw(&mut self, batch: usize) -> bool {
+        if !self.own.is_empty() {
+            return true;
         }
-        !self.own.is_empty() || self.take_from_peers()
+        if batch >= CHEAP && barrier::would_pay() {
+            // It goes as well without.
+            let _ = threads::spawn(Box::new(barrier::set_up));
+        }
+        self.entry.draw(batch, &mut self.own);
+        !self.own.is_empty()
     }
 
     /// Half of what another worker has in hand: it may be busy with an item that takes long.
@@ -265,7 +282,7 @@ impl<'w, T> Supply<'w, T> {
             return Some(kept);
         }
         loop {
-            if !self.stock(1) {
+            if !self.draw(1) && !self.take_from_peers() {
                 return None;
             }
             if let Some(item) = self.own.next() {
@@ -279,6 +296,9 @@ impl<'w, T> Supply<'w, T> {
         self.take_any().or_else(|| self.pool.take_later(None))
     }
 }
+
+/// Where items move in batches of so many, every nanosecond counts.
+const CHEAP: usize = 64;
 
 /// A pause that is shorter than this is over.
 const SHORTEST: Duration = Duration::from_micros(50);

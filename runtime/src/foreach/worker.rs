@@ -245,6 +245,7 @@ impl<'w, T, R> Worker<'w, T, R> {
             supply: &mut self.supply,
             exit: &self.exit,
             has_limits: self.exit.has_limits(),
+            is_plain: false,
             first: Some(first),
             entered: None,
             current: 0,
@@ -302,6 +303,8 @@ struct Batch<'a, 'w, T, R> {
     supply: &'a mut Supply<'w, T>,
     exit: &'a Exit<T, R>,
     has_limits: bool,
+    /// What comes next is the worker's own next item, and no more.
+    is_plain: bool,
     first: Option<Numbered<T>>,
     /// The surroundings of the item that runs, where it has its own.
     entered: Option<Entered>,
@@ -312,16 +315,28 @@ struct Batch<'a, 'w, T, R> {
 
 impl<T, R> Batch<'_, '_, T, R> {
     /// The next item to run. What a stop leaves is ended elsewhere, see [`Worker::give_up_rest`].
+    ///
+    /// Inlined for what goes on and on, which is little.
+    #[inline(always)]
     fn next(&mut self) -> Option<Numbered<T>> {
-        let next = match self.first.take() {
-            Some(first) => first,
-            None if self.has_limits => {
-                self.entered = None;
-                return None;
-            }
-            None if self.call.is_closed() => return None,
-            None => self.supply.own()?,
-        };
+        if !self.is_plain {
+            return self.first_or_none();
+        }
+        if self.call.is_closed() {
+            return None;
+        }
+        let next = self.supply.own()?;
+        self.current = next.0;
+        self.count += 1;
+        Some(next)
+    }
+
+    /// The first item; after it none if the call has limits.
+    #[inline(never)]
+    fn first_or_none(&mut self) -> Option<Numbered<T>> {
+        self.entered = None;
+        let next = self.first.take()?;
+        self.is_plain = !self.has_limits;
         self.current = next.0;
         self.count += 1;
         if self.has_limits {
