@@ -114,6 +114,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Shelf<'a, T, R> {
         let (least, most) = input.size();
         let total = most.filter(|it| *it == least).map(|it| it as u64);
         if total == Some(0) {
+            call.note_whole_input();
             call.end_input();
         }
         Self {
@@ -156,6 +157,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Shelf<'a, T, R> {
         if count < most || taken == self.total {
             *input = None;
             drop(input);
+            self.call.note_whole_input();
             self.call.end_input();
         }
     }
