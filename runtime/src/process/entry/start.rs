@@ -32,8 +32,9 @@ struct Worker {
 
 static WORKER: OnceLock<Worker> = OnceLock::new();
 
-#[used]
-#[unsafe(link_section = ".init_array")]
+// Miri has no other process, and calls constructors without arguments.
+#[cfg_attr(not(miri), used, unsafe(link_section = ".init_array"))]
+#[cfg_attr(miri, expect(dead_code))]
 static START: Init = start;
 
 /// The name to start a worker under, at `depth`.

@@ -278,7 +278,7 @@ impl Filling {
         }
         let room = self.raw.room(self.room);
         let room = room.map_err(|()| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        if filled == 0 && room.len() >= LARGE_PAGES {
+        if filled == 0 && room.len() >= LARGE_PAGES && cfg!(not(miri)) {
             advise_large_pages(room);
         }
         Ok(&mut room[filled..self.room])
