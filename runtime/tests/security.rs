@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use runspace::{Cause, ProcessPool, foreach_parallel, jobs, start_job};
+use runspace::{Cause, ProcessPool, foreach_parallel, jobs, start_job, start_thread_job};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use support::{in_changed_process, within};
 
@@ -313,4 +313,15 @@ fn hostile_variables_end_in_a_value_or_in_words() {
             .well();
         }
     }
+}
+
+#[test]
+fn controls_in_names_show_as_spaces() {
+    within(60, || {
+        let job = start_thread_job!(name = "a\u{1b}[2J\nb", { 1 });
+        job.wait();
+        let table = jobs().to_string();
+        assert!(table.contains(" a [2J b "), "{table}");
+        assert!(!table.contains('\u{1b}'), "{table:?}");
+    });
 }

@@ -642,6 +642,7 @@ impl fmt::Debug for CallThrottle {
 /// The results of a call with failures as values: see [`Results::outcomes`].
 ///
 /// Dropped part-way it stops the call; dropped untouched it runs every item to its end.
+#[must_use = "failures that nobody looks at are lost; without `outcomes` they are raised"]
 pub struct Outcomes<R> {
     results: Results<R>,
 }

@@ -11,6 +11,7 @@ use super::wait;
 use super::waits::Until;
 
 /// The outputs of a job, waiting for each until the job has ended. Made by [`Job::iter`].
+#[must_use = "outputs come when it is read"]
 pub struct JobIter<'a, T> {
     job: &'a Job<T>,
     done: bool,

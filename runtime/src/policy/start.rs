@@ -12,6 +12,7 @@ use super::state::{State, state};
 
 /// What is about to be started in a process of its own.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Start<'a> {
     /// A block, or the body of a parallel call.
     Block {

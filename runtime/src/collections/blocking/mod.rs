@@ -214,6 +214,7 @@ impl<T> BlockingCollection<T> {
 
 /// Takes the values of a [`BlockingCollection`], waiting for them. Made by
 /// [`consuming_iter`](BlockingCollection::consuming_iter).
+#[must_use = "items are taken when it is read"]
 pub struct ConsumingIter<'a, T> {
     collection: &'a BlockingCollection<T>,
 }

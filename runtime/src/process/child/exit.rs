@@ -8,6 +8,7 @@ use super::super::sys::signal;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
     /// By itself, with this code.
     Code(i32),
