@@ -44,6 +44,7 @@
 //! | `ctrl_c` | `ctrl_c()`: Ctrl-C ends a program in good order; Unix | |
 //! | `progress` | `progress = "Hashing"` and the module `progress` | |
 //! | `rate` | `rate = 50.per_second()` | |
+//! | `journal` | `journal = "run.jsonl"`, `resume = true` | |
 //! | `serde` | [`collections`] as data | |
 //! | `tracing` | spans of calls, items and jobs; events of child processes, see [Tracing](#tracing) | |
 //!
