@@ -1,6 +1,7 @@
 //! Work of a known length that a compiler cannot shorten.
 
 use std::hint::black_box;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A number of rounds of arithmetic.
@@ -10,6 +11,13 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// Work that takes about `time`.
+    pub(crate) fn of(time: Duration) -> Self {
+        Self {
+            rounds: (time.as_secs_f64() / round()).round() as u64,
+        }
+    }
+
     /// Does the work; the answer depends on `seed` and on every round. No rounds are still an item that a
     /// compiler must go through.
     #[inline]
@@ -25,30 +33,18 @@ impl Work {
     }
 }
 
-/// How long a round takes on this machine.
-pub(crate) struct Calibration {
-    round: f64,
-}
-
-impl Calibration {
-    /// The best of many tries: what disturbs a try can only make it longer.
-    pub(crate) fn new() -> Self {
-        const ROUNDS: u64 = 1_000_000;
+/// How long a round takes on this machine, in seconds: the best of many tries, for what disturbs a try
+/// can only make it longer.
+fn round() -> f64 {
+    const ROUNDS: u64 = 1_000_000;
+    static ROUND: OnceLock<f64> = OnceLock::new();
+    *ROUND.get_or_init(|| {
         let tries = (0..30).map(|seed| {
             let start = Instant::now();
             black_box(Work { rounds: ROUNDS }.run(black_box(seed)));
             start.elapsed()
         });
         let best = tries.min().unwrap_or_default();
-        Self {
-            round: best.as_secs_f64() / ROUNDS as f64,
-        }
-    }
-
-    /// Work that takes about `time`.
-    pub(crate) fn work(&self, time: Duration) -> Work {
-        Work {
-            rounds: (time.as_secs_f64() / self.round).round() as u64,
-        }
-    }
+        best.as_secs_f64() / ROUNDS as f64
+    })
 }

@@ -1,45 +1,65 @@
 //! Does memory stay bounded while many items stream?
 
-use std::fs;
 use std::hint::black_box;
 use std::time::Instant;
 
 use runspace::{Results, foreach_parallel};
 
 use super::{Question, Setup};
-use crate::Group;
-use crate::table::Table;
+use crate::measure::Figure;
+use crate::report::{Answer, Bar, Table, Unit, field};
 
 pub(crate) const QUESTION: Question = Question {
-    group: Group::Core,
+    name: "memory",
     title: "Memory while no-op items stream",
     ask,
 };
 
 /// How many items go by between two looks at the memory.
-const LOOK: u64 = 1 << 16;
+const LOOK: u64 = 1 << 18;
 
-fn ask(setup: &Setup) {
-    let n: u64 = if setup.long { 100_000_000 } else { 1_000_000 };
+/// The most that it may grow by.
+const MOST: u64 = 8 << 20;
+
+fn ask(setup: &Setup) -> Answer {
+    let mut answer = Answer::default();
     if resident().is_none() {
-        println!("Not answered here: there is no /proc/self/status to read.\n");
-        return;
+        answer.say("Not answered here: there is no `/proc/self/smaps_rollup` to read.");
+        return answer;
     }
-    let mut table = Table::new(["", "RSS before", "most", "growth", "time"]);
-    table.row(watch("throttle 5", || foreach_parallel!(0..n, |it| it)));
-    table.row(watch("throttle 5, ordered", || {
-        foreach_parallel!(0..n, ordered = true, |it| it)
-    }));
-    table.row(watch("throttle 64", || {
+    let n: u64 = if setup.quick { 2_000_000 } else { 100_000_000 };
+    let mut table = Table::new(["", "RSS before", "growth", "per item", "time per item"]);
+    let mut watch = |name: &str, call: &dyn Fn() -> Results<u64>| {
+        let (before, growth, seconds) = watch(call);
+        table.row([
+            name.to_owned(),
+            Unit::Bytes.write(before as f64),
+            Unit::Bytes.write(growth as f64),
+            format!("{:.4} B", growth as f64 / n as f64),
+            Unit::Seconds.write(seconds / n as f64),
+        ]);
+        let what = format!("{n} items, {name}, growth of memory");
+        answer.bar(Bar::bytes(what, MOST as f64, Figure::once(growth as f64)));
+    };
+    watch("throttle 2", &|| {
+        foreach_parallel!(0..n, throttle = 2, |it| it)
+    });
+    watch("throttle 2, ordered", &|| {
+        foreach_parallel!(0..n, throttle = 2, ordered = true, |it| it)
+    });
+    watch("throttle 64", &|| {
         foreach_parallel!(0..n, throttle = 64, |it| it)
-    }));
-    println!(
-        "{n} items; resident set size in KiB, looked at every {LOOK} items. The first row pays for the threads.\n"
-    );
-    println!("{table}");
+    });
+    answer.say(format!(
+        "{n} items; resident memory of the process, looked at every {LOOK} items: the most less what it was before. The \
+         first row pays for the threads."
+    ));
+    answer.say(table);
+    answer
 }
 
-fn watch(name: &str, call: impl FnOnce() -> Results<u64>) -> [String; 5] {
+/// The resident bytes before, by how much they grew, and how long it took.
+fn watch(call: &dyn Fn() -> Results<u64>) -> (u64, u64, f64) {
     let start = Instant::now();
     let before = resident().unwrap_or(0);
     let mut most = before;
@@ -52,19 +72,13 @@ fn watch(name: &str, call: impl FnOnce() -> Results<u64>) -> [String; 5] {
         }
     }
     most = most.max(resident().unwrap_or(0));
-    let time = start.elapsed();
-    [
-        name.to_owned(),
-        before.to_string(),
-        most.to_string(),
-        (most - before).to_string(),
-        format!("{:.2} s", time.as_secs_f64()),
-    ]
+    (before, most - before, start.elapsed().as_secs_f64())
 }
 
-/// This process's resident set size in KiB, where the system tells.
-fn resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
+/// The resident bytes of this process, where the system tells. The exact number: those in `status` may
+/// be a quarter of a MiB off.
+pub(super) fn resident() -> Option<u64> {
+    let said = field("/proc/self/smaps_rollup", "Rss")?;
+    let kilobytes: u64 = said.strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes << 10)
 }

@@ -1,160 +1,96 @@
 //! What does an item cost, beside its own work?
 
-use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
-use rayon::iter::{IntoParallelIterator, ParallelBridge, ParallelIterator};
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use runspace::foreach_parallel;
-
 use super::{Question, Setup};
-use crate::Group;
-use crate::measure::{Contender, race};
-use crate::table::Table;
-use crate::work::{Calibration, Work};
+use crate::measure::race;
+use crate::peers::Crowd;
+use crate::report::{Answer, Bar, Unit, cores, panel, standings};
+use crate::work::Work;
 
 pub(crate) const QUESTION: Question = Question {
-    group: Group::Core,
-    title: "Cost of an item, 2 at once",
+    name: "per-item",
+    title: "Cost of an item, two at once",
     ask,
 };
 
 /// How many items run at once, whoever runs them.
-const THROTTLE: usize = 2;
-/// What a turn should take when done serially.
-const TURN: Duration = Duration::from_millis(100);
-/// The capacity of the peers' channels.
-const BOUND: usize = 1024;
+pub(super) const THROTTLE: usize = 2;
+
+/// The lengths of the work, in nanoseconds.
+pub(super) const SIZES: [u64; 5] = [0, 100, 1_000, 10_000, 1_000_000];
+
+/// What a turn takes when done serially, in nanoseconds.
+const TURN: u64 = 60_000_000;
+
 /// The most items in a turn.
 const MOST: u64 = 1_000_000;
 
-fn ask(setup: &Setup) {
-    let calibration = Calibration::new();
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(THROTTLE)
-        .build()
-        .expect("threads for rayon");
-    let pool = Arc::new(pool);
-    println!(
-        "Items of `0..n`, their results added up by the caller. `per item` is the whole time over n, median of {} \
-         turns; `spread` the middle half of the turns; `of serial` is at best {:.2}.\n",
-        setup.rounds,
-        1.0 / THROTTLE as f64
-    );
-    for nanos in [0, 100, 1_000, 10_000, 1_000_000] {
+/// How many items of `nanos` make a turn.
+pub(super) fn items(setup: &Setup, nanos: u64) -> u64 {
+    setup.count((TURN / nanos.max(1)).min(MOST)).max(20)
+}
+
+fn ask(setup: &Setup) -> Answer {
+    let mut answer = Answer::default();
+    let crowd = Crowd::new(THROTTLE);
+    let at_once = THROTTLE.min(cores());
+    answer.say(format!(
+        "Items of `0..n`, their results added up by the caller; the whole time over n. `stream` means that the caller \
+         has results while others still run; `collect` that it has to wait for all. At best a contender takes {:.2} of \
+         serial.",
+        1.0 / at_once as f64
+    ));
+    for nanos in SIZES {
         let time = Duration::from_nanos(nanos);
-        let turn = u64::try_from(TURN.as_nanos()).unwrap_or(u64::MAX);
-        let n = (turn / nanos.max(1)).min(MOST);
-        println!("### {time:?} of work, {n} items\n");
-        println!("{}", compare(setup, &pool, calibration.work(time), n));
-    }
-}
-
-fn compare(setup: &Setup, pool: &Arc<ThreadPool>, work: Work, n: u64) -> Table {
-    let times = race(
-        setup.rounds,
-        vec![
-            Contender::new("serial", || serial(work, n)),
-            Contender::new("rayon, indexed collect (no stream)", || {
-                indexed(pool, work, n)
-            }),
-            Contender::new("rayon, par_bridge (no stream)", || bridged(pool, work, n)),
-            Contender::new("two crossbeam channels, threads", || channels(work, n)),
-            Contender::new("rayon, indexed for_each into a channel", || {
-                sent(pool, work, n)
-            }),
-            Contender::new("runspace", || ours(work, n)),
-            Contender::new("runspace, ordered", || ours_ordered(work, n)),
-            Contender::new("runspace, on = rayon(&pool)", || {
-                ours_on_rayon(pool, work, n)
-            }),
-        ],
-    );
-    let serial = times[0].median().as_secs_f64();
-    let channels = times[3].median().as_secs_f64();
-    let mut table = Table::new(["", "per item", "spread", "of serial", "of channels"]);
-    for it in &times {
-        let median = it.median().as_secs_f64();
-        table.row([
-            it.name.to_owned(),
-            format!("{:.1} ns", median * 1e9 / n as f64),
-            format!("{:.0} %", it.spread() * 100.0),
-            format!("{:.2}", median / serial),
-            format!("{:.2}", median / channels),
-        ]);
-    }
-    table
-}
-
-fn serial(work: Work, n: u64) -> u64 {
-    (0..n).map(|it| work.run(it)).fold(0, u64::wrapping_add)
-}
-
-fn indexed(pool: &ThreadPool, work: Work, n: u64) -> u64 {
-    let results: Vec<u64> = pool.install(|| {
-        (0..n as usize)
-            .into_par_iter()
-            .map(|it| work.run(it as u64))
-            .collect()
-    });
-    results.into_iter().fold(0, u64::wrapping_add)
-}
-
-fn bridged(pool: &ThreadPool, work: Work, n: u64) -> u64 {
-    let results: Vec<u64> = pool.install(|| (0..n).par_bridge().map(|it| work.run(it)).collect());
-    results.into_iter().fold(0, u64::wrapping_add)
-}
-
-/// The nearest that rayon itself has to a stream: its own way to split the input, and a bounded
-/// channel to the caller.
-fn sent(pool: &ThreadPool, work: Work, n: u64) -> u64 {
-    let (to_caller, results) = bounded(BOUND);
-    pool.in_place_scope(|scope| {
-        scope.spawn(move |_| {
-            (0..n as usize).into_par_iter().for_each(|it| {
-                to_caller
-                    .send(work.run(it as u64))
-                    .expect("a caller that reads to the end");
-            });
-        });
-        results.iter().fold(0, u64::wrapping_add)
-    })
-}
-
-/// What one writes by hand: a thread that feeds, two that work, and bounded channels between.
-fn channels(work: Work, n: u64) -> u64 {
-    let (to_workers, items) = bounded(BOUND);
-    let (to_caller, results) = bounded(BOUND);
-    thread::scope(|scope| {
-        scope.spawn(move || (0..n).try_for_each(|it| to_workers.send(it)));
-        for _ in 0..THROTTLE {
-            let (items, to_caller) = (items.clone(), to_caller.clone());
-            scope.spawn(move || items.iter().try_for_each(|it| to_caller.send(work.run(it))));
+        let (work, n) = (Work::of(time), items(setup, nanos));
+        let race = race(setup.rounds, crowd.everyone(n, move |it| work.run(it)));
+        let against = [Crowd::SERIAL, Crowd::PAR_ITER, Crowd::PAR_BRIDGE];
+        answer.say(format!("### {}, {n} items", name(nanos)));
+        answer.say(standings(&race, n, "per item", &against));
+        let ours = |other| race.ratio(Crowd::OURS, other);
+        let what = |than: &str| format!("streaming, {}, {than}", name(nanos));
+        match nanos {
+            0 => {
+                let bridge = ours(Crowd::PAR_BRIDGE);
+                answer.bar(Bar::times(what("of rayon's `par_bridge`"), 0.5, bridge));
+                let each = race.of(Crowd::OURS).wall().map(|it| it / n as f64);
+                answer.bar(Bar::seconds(what("per item"), 10e-9, each));
+            }
+            1_000 => {
+                let collect = ours(Crowd::PAR_ITER);
+                answer.bar(Bar::times(what("of rayon's `collect`"), 1.05, collect));
+            }
+            10_000.. => {
+                let ideal = ours(Crowd::SERIAL).map(|it| it * at_once as f64);
+                let what = what(&format!("of the ideal, serial / {at_once}"));
+                answer.bar(Bar::times(what, 1.02, ideal));
+            }
+            _ => {}
         }
-        drop((items, to_caller));
-        results.iter().fold(0, u64::wrapping_add)
-    })
+        let ordered = race.ratio(Crowd::OURS_ORDERED, Crowd::OURS);
+        let what = format!("ordered, {}, of unordered", name(nanos));
+        answer.bar(Bar::times(what, 1.3, ordered));
+        if nanos == 0 || nanos == 1_000 {
+            let title = format!("One item, {}, throttle {THROTTLE}", name(nanos));
+            // Who is far off would leave the others no room.
+            let most = 40.0 * race.of(Crowd::OURS).wall().median;
+            let mut panel = panel(title, &race, n, |it| it.wall().median > most);
+            if nanos > 0 {
+                let serial = race.of(Crowd::SERIAL).wall().median;
+                let ideal = serial / n as f64 / at_once as f64;
+                panel.mark = Some((format!("ideal {}", Unit::Seconds.write(ideal)), ideal));
+            }
+            answer.panel(panel);
+        }
+    }
+    answer
 }
 
-fn ours(work: Work, n: u64) -> u64 {
-    foreach_parallel!(0..n, throttle = THROTTLE, using(work), |it| work.run(it))
-        .fold(0, u64::wrapping_add)
-}
-
-fn ours_ordered(work: Work, n: u64) -> u64 {
-    foreach_parallel!(
-        0..n,
-        throttle = THROTTLE,
-        ordered = true,
-        using(work),
-        |it| work.run(it)
-    )
-    .fold(0, u64::wrapping_add)
-}
-
-fn ours_on_rayon(pool: &Arc<ThreadPool>, work: Work, n: u64) -> u64 {
-    foreach_parallel!(0..n, on = rayon(pool), using(work), |it| work.run(it))
-        .fold(0, u64::wrapping_add)
+/// How a length of work is called.
+pub(super) fn name(nanos: u64) -> String {
+    match nanos {
+        0 => "no work".to_owned(),
+        _ => format!("{:?} of work", Duration::from_nanos(nanos)).replace('µ', "u"),
+    }
 }

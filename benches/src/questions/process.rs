@@ -1,11 +1,13 @@
 //! What does another process cost?
 
-mod large;
 mod many;
+mod payload;
+mod programs;
 mod round_trip;
 mod start;
 
-pub(crate) use large::QUESTION as LARGE;
 pub(crate) use many::QUESTION as MANY;
+pub(crate) use payload::QUESTION as PAYLOAD;
+pub(crate) use programs::QUESTION as PROGRAMS;
 pub(crate) use round_trip::QUESTION as ROUND_TRIP;
 pub(crate) use start::QUESTION as START;

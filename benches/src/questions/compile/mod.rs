@@ -7,18 +7,17 @@ use std::fs;
 use std::path::Path;
 
 use super::{Question, Setup};
-use crate::Group;
-use crate::table::Table;
+use crate::report::{Answer, Table};
 use build::{Cost, Project, median};
 
 pub(crate) const CALLS: Question = Question {
-    group: Group::Compile,
+    name: "compile-calls",
     title: "Compiling a call, debug build",
     ask: calls,
 };
 
 pub(crate) const TREES: Question = Question {
-    group: Group::Compile,
+    name: "compile-trees",
     title: "Compiling the dependencies, debug build from nothing",
     ask: trees,
 };
@@ -37,7 +36,8 @@ fn ours(options: &str) -> String {
 }
 
 /// A program, as it grows, in both ways of writing it.
-fn calls(setup: &Setup) {
+fn calls(setup: &Setup) -> Answer {
+    let mut answer = Answer::default();
     let folder = tempfile::tempdir().expect("a directory");
     let target = folder.path().join("target");
     let project = |name: &str, source: String| {
@@ -67,13 +67,13 @@ fn calls(setup: &Setup) {
             costs.push(program.rebuild(&target));
         }
     }
-    println!(
+    answer.say(format!(
         "A program with so many calls, half `foreach_parallel!` and half `start_thread_job!`, over four types of item; and \
          the same with threads, a shared iterator and channels of std. Its dependencies are built already; median of {} \
          builds without incremental compilation, less that of a program without calls, for each call. `CPU` is user and \
-         system time of all processes, `wall` what the clock says.\n",
+         system time of all processes, `wall` what the clock says.",
         rounds(setup)
-    );
+    ));
     let base = median(&costs[0]);
     let mut table = Table::new([
         "",
@@ -96,11 +96,13 @@ fn calls(setup: &Setup) {
             format!("{:.1} ms", each(by_hand.wall, base.wall)),
         ]);
     }
-    println!("{table}");
+    answer.say(table);
+    answer
 }
 
 /// What it takes to depend on runspace, and on others.
-fn trees(setup: &Setup) {
+fn trees(setup: &Setup) -> Answer {
+    let mut answer = Answer::default();
     let folder = tempfile::tempdir().expect("a directory");
     let peers = [
         ("runspace", ours("")),
@@ -134,10 +136,10 @@ fn trees(setup: &Setup) {
             fs::remove_dir_all(&target).expect("what was built can be removed");
         }
     }
-    println!(
-        "An empty program that depends on one of these, built with nothing there; median of {} builds.\n",
+    answer.say(format!(
+        "An empty program that depends on one of these, built with nothing there; median of {} builds.",
         rounds(setup)
-    );
+    ));
     let mut table = Table::new(["", "CPU", "wall", "crates"]);
     for ((name, _), costs) in projects.iter().zip(&costs) {
         let Cost { cpu, wall, crates } = median(costs);
@@ -148,5 +150,6 @@ fn trees(setup: &Setup) {
             format!("{}", crates - 1),
         ]);
     }
-    println!("{table}");
+    answer.say(table);
+    answer
 }

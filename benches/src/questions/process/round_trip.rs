@@ -7,20 +7,28 @@ use std::sync::mpsc::{Sender, channel};
 use runspace::{ProcessPool, Results, foreach_parallel};
 
 use super::super::{Question, Setup};
-use crate::Group;
 use crate::measure::{Contender, race};
-use crate::table::Table;
+use crate::peers::Python;
+use crate::report::{Answer, Bar, panel, standings};
 
 pub(crate) const QUESTION: Question = Question {
-    group: Group::Process,
+    name: "process-round-trip",
     title: "One item to a worker process and back",
     ask,
 };
 
 /// Items in a turn.
-const ITEMS: u64 = 1_000;
+const ITEMS: u64 = 500;
 
-fn ask(setup: &Setup) {
+const PIPES: &str = "two pipes, to cat and back";
+const PROCSPAWN: &str = "procspawn::Pool, spawn and join";
+const OURS: &str = "runspace, an item of a running call";
+const OURS_NEAR: &str = "runspace, the same on a thread";
+const CALL: &str = "runspace, a call with one item";
+const CALL_NEAR: &str = "runspace, such a call on a thread";
+
+fn ask(setup: &Setup) -> Answer {
+    let mut answer = Answer::default();
     let mut cat = Command::new("cat")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -31,53 +39,55 @@ fn ask(setup: &Setup) {
         cat.stdout.take().expect("piped"),
     );
     let peer = procspawn::Pool::new(1).expect("a pool");
+    let mut python = Python::start(1);
     let pool = ProcessPool::builder().workers(1).build();
     let pool_of_calls = ProcessPool::builder().workers(1).build();
     let (mut items, mut results) = ours(&pool);
     let (mut near_items, mut near_results) = on_a_thread();
-    let times = race(
-        setup.rounds,
-        vec![
-            Contender::new("two pipes, to cat and back", || {
-                repeat(|it| echo(&mut to, &mut from, it))
-            }),
-            Contender::new("procspawn::Pool, spawn and join", || {
-                repeat(|it| peer.spawn(it, |it| it).join().expect("a worker"))
-            }),
-            Contender::new("runspace, an item of a running call", || {
-                repeat(|it| there_and_back(&mut items, &mut results, it))
-            }),
-            Contender::new("the same on a thread", || {
-                repeat(|it| there_and_back(&mut near_items, &mut near_results, it))
-            }),
-            Contender::new("runspace, a call with one item", || {
-                repeat(|it| foreach_parallel!([it], on = process(&pool_of_calls), |it| it).sum())
-            }),
-            Contender::new("the same on a thread", || {
-                repeat(|it| foreach_parallel!([it], throttle = 1, |it| it).sum())
-            }),
-        ],
-    );
+    let mut contenders = vec![
+        Contender::new(PIPES, || repeat(|it| echo(&mut to, &mut from, it))),
+        Contender::new(PROCSPAWN, || {
+            repeat(|it| peer.spawn(it, |it| it).join().expect("a worker"))
+        }),
+        Contender::new(OURS, || {
+            repeat(|it| there_and_back(&mut items, &mut results, it))
+        }),
+        Contender::new(OURS_NEAR, || {
+            repeat(|it| there_and_back(&mut near_items, &mut near_results, it))
+        }),
+        Contender::new(CALL, || {
+            repeat(|it| foreach_parallel!([it], on = process(&pool_of_calls), |it| it).sum())
+        }),
+        Contender::new(CALL_NEAR, || {
+            repeat(|it| foreach_parallel!([it], throttle = 1, |it| it).sum())
+        }),
+    ];
+    if let Some(python) = &mut python {
+        contenders.push(Contender::new("Python ProcessPoolExecutor, submit", || {
+            python.ask(&format!("trips {ITEMS}"))
+        }));
+    }
+    let race = race(setup.rounds, contenders);
     drop((to, from));
     cat.wait().expect("the end of cat");
     peer.shutdown();
-    let [pipe, peer] = [0, 1].map(|at: usize| times[at].median().as_secs_f64());
-    let mut table = Table::new(["", "per item", "spread", "of the pipes", "of procspawn"]);
-    for it in &times {
-        let median = it.median().as_secs_f64();
-        table.row([
-            it.name.to_owned(),
-            format!("{:.1} us", median * 1e6 / ITEMS as f64),
-            format!("{:.0} %", it.spread() * 100.0),
-            format!("{:.2}", median / pipe),
-            format!("{:.2}", median / peer),
-        ]);
-    }
-    println!(
+    answer.say(format!(
         "{ITEMS} items a turn, each back before the next is sent; one worker, kept. The running call has \
-         `throttle = 1, buffer = 0` and takes its items from a channel; median of {} turns.\n\n{table}",
-        setup.rounds
-    );
+         `throttle = 1, buffer = 0` and takes its items from a channel."
+    ));
+    answer.say(standings(&race, ITEMS, "per item", &[PIPES, PROCSPAWN]));
+    answer.bar(Bar::seconds(
+        "one item to a worker process and back, in a running call",
+        20e-6,
+        race.of(OURS).wall().map(|it| it / ITEMS as f64),
+    ));
+    answer.panel(panel(
+        "One item to a worker process and back",
+        &race,
+        ITEMS,
+        |it| it.name == OURS_NEAR || it.name == CALL_NEAR,
+    ));
+    answer
 }
 
 fn repeat(mut item: impl FnMut(u64) -> u64) -> u64 {

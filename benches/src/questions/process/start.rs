@@ -5,48 +5,61 @@ use std::process::Command;
 use runspace::start_job;
 
 use super::super::{Question, Setup};
-use crate::Group;
+use super::programs::{by_parallel, by_xargs};
 use crate::measure::{Contender, race};
-use crate::table::Table;
+use crate::peers::find;
+use crate::report::{Answer, Bar, panel, standings};
 
 pub(crate) const QUESTION: Question = Question {
-    group: Group::Process,
+    name: "process-start",
     title: "A block in a process of its own, one after another",
     ask,
 };
 
-/// Jobs in a turn.
-const JOBS: u64 = 50;
+const TRUE: &str = "posix_spawn and wait, /bin/true";
+const PROCSPAWN: &str = "procspawn, spawn and join";
+const OURS: &str = "runspace, start_job! and join";
 
-fn ask(setup: &Setup) {
-    let times = race(
-        setup.rounds,
-        vec![
-            Contender::new("posix_spawn and wait, /bin/true", || repeat(nothing)),
-            Contender::new("procspawn, spawn and join", || repeat(procspawn)),
-            Contender::new("runspace, start_job! and join", || repeat(ours)),
-        ],
-    );
-    let [nothing, procspawn] = [0, 1].map(|at: usize| times[at].median().as_secs_f64());
-    let mut table = Table::new(["", "per job", "spread", "of /bin/true", "of procspawn"]);
-    for it in &times {
-        let median = it.median().as_secs_f64();
-        table.row([
-            it.name.to_owned(),
-            format!("{:.0} us", median * 1e6 / JOBS as f64),
-            format!("{:.0} %", it.spread() * 100.0),
-            format!("{:.2}", median / nothing),
-            format!("{:.2}", median / procspawn),
-        ]);
+fn ask(setup: &Setup) -> Answer {
+    let mut answer = Answer::default();
+    let jobs = setup.count(50).max(20);
+    let repeat = |job: fn(u64) -> u64| (0..jobs).map(job).fold(0, u64::wrapping_add);
+    let mut contenders = vec![
+        Contender::new(TRUE, || repeat(nothing)),
+        Contender::new(PROCSPAWN, || repeat(procspawn)),
+        Contender::new(OURS, || repeat(ours)),
+    ];
+    let sum = repeat(|it| it);
+    if find("xargs").is_some() {
+        let run = move || by_xargs(jobs, 1).map(|()| sum).expect("xargs");
+        contenders.push(Contender::new("xargs -n1, /bin/true", run));
     }
-    println!(
-        "{JOBS} jobs a turn, each joined before the next starts; median of {} turns.\n\n{table}",
-        setup.rounds
-    );
-}
-
-fn repeat(job: fn(u64) -> u64) -> u64 {
-    (0..JOBS).map(job).fold(0, u64::wrapping_add)
+    if find("parallel").is_some() {
+        let run = move || by_parallel(jobs, 1).map(|()| sum).expect("parallel");
+        contenders.push(Contender::new("GNU parallel -j1, /bin/true", run));
+    }
+    let race = race(setup.rounds, contenders);
+    answer.say(format!(
+        "{jobs} jobs a turn, each joined before the next starts."
+    ));
+    answer.say(standings(&race, jobs, "per job", &[TRUE, PROCSPAWN]));
+    answer.bar(Bar::times(
+        "start_job!, start to result, of procspawn's",
+        0.5,
+        race.ratio(OURS, PROCSPAWN),
+    ));
+    answer.bar(Bar::times(
+        "start_job!, start to result, of posix_spawn and wait of /bin/true",
+        1.0,
+        race.ratio(OURS, TRUE),
+    ));
+    answer.panel(panel(
+        "A process of its own, and its result",
+        &race,
+        jobs,
+        |_| false,
+    ));
+    answer
 }
 
 /// Does none of the work, in the least that a process can be.

@@ -8,19 +8,20 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
+    pub(crate) fn new<H: Into<String>>(head: impl IntoIterator<Item = H>) -> Self {
         Self {
-            rows: vec![head.map(str::to_owned).to_vec()],
+            rows: vec![head.into_iter().map(Into::into).collect()],
         }
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<String> = cells.into_iter().collect();
         assert_eq!(
             cells.len(),
             self.rows[0].len(),
             "a row has a cell for each column"
         );
-        self.rows.push(cells.to_vec());
+        self.rows.push(cells);
     }
 }
 
