@@ -135,6 +135,8 @@ pub(crate) enum Entry {
     Within(TokenStream),
     /// The results stream out of other processes.
     Process,
+    /// The results stream from other machines.
+    Cluster,
     /// The results stream from wherever a plan says, which may be other processes.
     Plan,
 }
@@ -158,6 +160,7 @@ pub(crate) struct Job {
 pub(crate) enum Host {
     Thread,
     Process,
+    Cluster(Place),
     /// What comes of this expression.
     Runspace(TokenStream),
 }

@@ -113,6 +113,9 @@ pub enum Cause {
     /// started, or a value could not be sent.
     #[cfg(feature = "process")]
     Process(ProcessError),
+    /// The cluster has not brought the item to its end, or cannot be used.
+    #[cfg(feature = "cluster")]
+    Cluster(crate::cluster::ClusterError),
 }
 
 /// One item of a parallel call that has no value: which, why, and from which line of the source.
@@ -253,6 +256,8 @@ impl ItemError {
             Cause::Journal(_) => panic!("{text}"),
             #[cfg(feature = "process")]
             Cause::Process(_) => panic!("{text}"),
+            #[cfg(feature = "cluster")]
+            Cause::Cluster(_) => panic!("{text}"),
         }
     }
 }
@@ -337,6 +342,8 @@ impl Cause {
             Cause::Journal(error) => write!(f, "{error}"),
             #[cfg(feature = "process")]
             Cause::Process(error) => write!(f, "failed: {error}"),
+            #[cfg(feature = "cluster")]
+            Cause::Cluster(error) => write!(f, "failed: {error}"),
             Cause::NoThread(error) => {
                 write!(
                     f,
@@ -353,6 +360,8 @@ impl Error for ItemError {
             Cause::NoThread(error) => Some(error),
             #[cfg(feature = "journal")]
             Cause::Journal(error) => Some(error),
+            #[cfg(feature = "cluster")]
+            Cause::Cluster(error) => Some(error),
             _ => None,
         }
     }

@@ -89,6 +89,8 @@ mod macros;
 
 mod barrier;
 mod capture;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod collections;
 mod context;
 mod error;
@@ -97,6 +99,7 @@ mod foreach;
 mod interrupt;
 mod job;
 mod judge;
+mod key;
 #[cfg(feature = "process")]
 mod named;
 #[cfg(feature = "rayon")]
@@ -121,6 +124,8 @@ mod threads;
 mod trace;
 mod values;
 
+#[cfg(feature = "cluster")]
+pub use cluster::Cluster;
 pub use error::{Cause, ItemError, PanicPayload};
 #[cfg(feature = "journal")]
 pub use foreach::{CallJournal, Journal, JournalError, JournalErrorKind};
@@ -240,8 +245,13 @@ pub mod __private {
     #[cfg(feature = "process")]
     pub use crate::capture::serial;
     pub use crate::capture::{borrow, capture, capture_within, portable, send};
+    pub use crate::foreach::IntoCluster;
+    #[cfg(feature = "cluster")]
+    pub use crate::foreach::foreach_cluster;
     #[cfg(feature = "process")]
     pub use crate::foreach::foreach_process;
+    #[cfg(all(feature = "process", not(feature = "cluster")))]
+    pub use crate::foreach::foreach_process as foreach_cluster;
     pub use crate::foreach::{
         Copied, IntoRetry, IntoThrottle, IntoTimeout, Options, Place, Worker, foreach,
         foreach_borrowed, foreach_within, on_sequential,
@@ -249,10 +259,17 @@ pub mod __private {
     pub use crate::foreach::{IntoJournal, IntoProgress, IntoRate, PerTime};
     #[cfg(feature = "journal")]
     pub use crate::foreach::{JournalItem, JournalValue};
+    #[cfg(feature = "cluster")]
+    pub use crate::job::{ClusterJobOptions, cluster_job, cluster_job_emitting};
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};
     #[cfg(feature = "process")]
     pub use crate::job::{
         ProcessJobOptions, function_job, named_job, process_job, process_job_emitting, program_job,
+    };
+    #[cfg(all(feature = "process", not(feature = "cluster")))]
+    pub use crate::job::{
+        ProcessJobOptions as ClusterJobOptions, process_job as cluster_job,
+        process_job_emitting as cluster_job_emitting,
     };
     /// What `retry` and `halt` ask of a value.
     pub mod judge {
@@ -266,8 +283,16 @@ pub mod __private {
     pub use crate::plan::{PlanWorker, foreach_plan};
     #[cfg(feature = "process")]
     pub use crate::process::program::ProgramOptions;
+    #[cfg(all(feature = "process", not(feature = "cluster")))]
+    pub use crate::process::serve_if_worker;
     #[cfg(feature = "process")]
-    pub use crate::process::{Constructor, constructor_of_main, serve_if_worker};
+    pub use crate::process::{Constructor, constructor_of_main};
+    /// In a worker of any kind: serves and exits. Otherwise does nothing.
+    #[cfg(feature = "cluster")]
+    pub fn serve_if_worker() {
+        crate::process::serve_if_worker();
+        crate::cluster::serve_if_worker();
+    }
     pub use crate::runspace::{Invoke, InvokeOptions, invoke, invoke_with_state, on_pool};
     pub use crate::values::made;
     #[cfg(feature = "process")]

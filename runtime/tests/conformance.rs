@@ -38,11 +38,20 @@ fn most_at_once(spans: &[(u64, u64)]) -> usize {
 
 macro_rules! conformance {
     ($name:ident, most = $most:expr, on = $($on:tt)*) => {
+        conformance!($name, when = true, most = $most, on = $($on)*);
+    };
+    ($name:ident, when = $when:expr, most = $most:expr, on = $($on:tt)*) => {
         mod $name {
             use runspace::{Cause, Halt, Retry, foreach_parallel};
 
-            use super::support::{throughout, within};
+            use super::support::throughout;
             use super::*;
+
+            fn within(secs: u64, body: impl FnOnce() + Send + 'static) {
+                if $when {
+                    super::within(secs, body);
+                }
+            }
 
             #[test]
             fn all_results_arrive_once() {
@@ -526,3 +535,32 @@ fn a_plan_of_rayon() {
 fn a_plan_of_processes() {
     with_plan("process:3");
 }
+
+/// A server, and two workers of this program, for all tests here. They end with this process.
+#[cfg(all(target_os = "linux", feature = "cluster"))]
+fn cluster() -> Option<&'static runspace::Cluster> {
+    use support::nats::{Server, Worker};
+    struct All {
+        cluster: runspace::Cluster,
+        _server: Server,
+        _workers: [Worker; 2],
+    }
+    static ALL: std::sync::OnceLock<Option<All>> = std::sync::OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let server = Server::start()?;
+        Some(All {
+            cluster: server.cluster(),
+            _workers: [server.worker(2), server.worker(2)],
+            _server: server,
+        })
+    });
+    Some(&all.as_ref()?.cluster)
+}
+
+#[cfg(all(target_os = "linux", feature = "cluster"))]
+conformance!(
+    cluster,
+    when = cluster().is_some(),
+    most = usize::MAX,
+    on = cluster(cluster().unwrap())
+);

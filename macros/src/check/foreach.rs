@@ -64,9 +64,10 @@ pub(super) fn work(call: Call, form: Form, input: Input<'_>, errors: &mut Errors
     } else if let (Entry::Borrowed, Input::Stream, Some(capture)) = (&entry, input, borrowed) {
         not_behind_a_stage(capture, errors);
     }
-    let is_function = matches!(entry, Entry::Process | Entry::Plan);
+    let is_function = matches!(entry, Entry::Process | Entry::Cluster | Entry::Plan);
     let place = match back_end {
         Some(BackEnd::Place(place)) => Some(place),
+        Some(BackEnd::Cluster(place)) => Some(place).filter(|_| is_function),
         Some(BackEnd::Process(place)) => place.filter(|_| is_function),
         Some(BackEnd::Plan) | None => None,
     };
@@ -124,6 +125,7 @@ fn trial(settings: &mut Vec<Setting>, parameters: usize, errors: &mut Errors) ->
 #[derive(Clone, Copy)]
 enum Elsewhere {
     Process,
+    Cluster,
     Plan,
 }
 
@@ -132,6 +134,7 @@ impl Elsewhere {
         match back_end {
             BackEnd::Place(_) => None,
             BackEnd::Process(_) => Some(Self::Process),
+            BackEnd::Cluster(_) => Some(Self::Cluster),
             BackEnd::Plan => Some(Self::Plan),
         }
     }
@@ -139,6 +142,7 @@ impl Elsewhere {
     fn entry(self) -> Entry {
         match self {
             Self::Process => Entry::Process,
+            Self::Cluster => Entry::Cluster,
             Self::Plan => Entry::Plan,
         }
     }
@@ -147,6 +151,7 @@ impl Elsewhere {
     fn who(self) -> &'static str {
         match self {
             Self::Process => "another process",
+            Self::Cluster => "another machine",
             Self::Plan => "a plan may choose another process, which",
         }
     }
@@ -155,6 +160,7 @@ impl Elsewhere {
     fn unlike_threads(self) -> &'static str {
         match self {
             Self::Process => "nothing can be lent to another process",
+            Self::Cluster => "nothing can be lent to another machine",
             Self::Plan => "a plan may choose another process",
         }
     }

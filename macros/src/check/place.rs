@@ -13,17 +13,26 @@ const BACK_ENDS: &[(&str, Takes)] = &[
     ("pool", Takes::Pool),
     ("process", Takes::MaybePool),
     ("sequential", Takes::Nothing),
+    ("cluster", Takes::Cluster),
     ("plan", Takes::Nothing),
 ];
-
-/// The back ends of other versions.
-const LATER: &[&str] = &["cluster"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Nothing,
     MaybePool,
     Pool,
+    Cluster,
+}
+
+impl Takes {
+    /// What it is called, and how it is written.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cluster => ("cluster", "&cluster"),
+            _ => ("pool", "&pool"),
+        }
+    }
 }
 
 pub(super) enum BackEnd {
@@ -31,6 +40,8 @@ pub(super) enum BackEnd {
     Place(Place),
     /// Other processes: those of the pool, or of one that is made for them.
     Process(Option<Place>),
+    /// Other machines.
+    Cluster(Place),
     /// What is chosen at run time.
     Plan,
 }
@@ -46,16 +57,6 @@ pub(super) fn back_end(on: Setting, errors: &mut Errors) -> Option<BackEnd> {
         return None;
     };
     let text = word.to_string();
-    if LATER.contains(&text.as_str()) {
-        errors.push_spanned(
-            &value,
-            format_args!(
-                "`on = {text}` is not in this version; the back ends are {}",
-                listed()
-            ),
-        );
-        return None;
-    }
     let Some((_, takes)) = BACK_ENDS.iter().find(|(name, _)| *name == text) else {
         unknown(&value, Some(&text), errors);
         return None;
@@ -69,9 +70,18 @@ pub(super) fn back_end(on: Setting, errors: &mut Errors) -> Option<BackEnd> {
     match text.as_str() {
         "thread" => None,
         "process" => Some(BackEnd::Process(place.argument.is_some().then_some(place))),
+        "cluster" => Some(BackEnd::Cluster(place)),
         "plan" => Some(BackEnd::Plan),
         _ => Some(BackEnd::Place(place)),
     }
+}
+
+/// The same for a job. The outer `None` is a mistake that has been reported.
+#[allow(clippy::option_option)]
+pub(super) fn job_end(on: Setting, errors: &mut Errors) -> Option<Option<BackEnd>> {
+    let is_thread = on.value.to_string() == "thread";
+    let end = back_end(on, errors);
+    (end.is_some() || is_thread).then_some(end)
 }
 
 /// `word` or `word(..)`
@@ -97,11 +107,12 @@ fn argument_of(
     takes: Takes,
     errors: &mut Errors,
 ) -> Option<Option<Group>> {
+    let (noun, written) = takes.words();
     let Some(group) = argument else {
-        if takes == Takes::Pool {
+        if matches!(takes, Takes::Pool | Takes::Cluster) {
             errors.push(
                 word.span(),
-                format_args!("`{word}` is the name of no pool; write `on = {word}(&pool)`"),
+                format_args!("`{word}` is the name of no {noun}; write `on = {word}({written})`"),
             );
             return None;
         }
@@ -117,7 +128,9 @@ fn argument_of(
         format!("`{word}` takes nothing; write `on = {word}`")
     } else if content.is_empty() {
         match takes {
-            Takes::Pool => format!("the pool is missing; write `on = {word}(&pool)`"),
+            Takes::Pool | Takes::Cluster => {
+                format!("the {noun} is missing; write `on = {word}({written})`")
+            }
             _ => format!("the pool is missing; write `on = {word}(&pool)`, or `on = {word}`"),
         }
     } else {
@@ -144,6 +157,7 @@ fn listed() -> String {
         .iter()
         .map(|(name, takes)| match (*name, takes) {
             ("pool", _) => "pool(&pool)",
+            ("cluster", _) => "cluster(&cluster)",
             (name, _) => name,
         })
         .collect();

@@ -3,6 +3,7 @@
 use proc_macro2::Ident;
 
 use super::job::{Parts, no_inits};
+use super::place::{self, BackEnd};
 use super::{Clauses, clauses};
 use crate::error::{Errors, list};
 use crate::model::{Body, Call, CratePath, Host, Named, NamedCall, ProcessJob, Program, Setting};
@@ -21,6 +22,9 @@ pub(crate) fn process_job(call: Call, errors: &mut Errors) -> Option<ProcessJob>
     let mut sorted = clauses(call.clauses, &used, FORM, errors);
     let file = sorted.settings.iter().position(|it| it.name == "file");
     let file = file.map(|at| sorted.settings.remove(at));
+    let on = sorted.settings.iter().position(|it| it.name == "on");
+    let on = on.map(|at| sorted.settings.remove(at));
+    let host = on.and_then(|on| cluster(on, &mut sorted, errors));
     let has_using = sorted.using.clone();
     match (call.body, file) {
         (Body::Nothing, file) => {
@@ -28,6 +32,13 @@ pub(crate) fn process_job(call: Call, errors: &mut Errors) -> Option<ProcessJob>
                 no_args(&mut sorted.settings, errors);
                 return None;
             };
+            if let Some(Host::Cluster(place)) = &host {
+                errors.push(
+                    place.option.span(),
+                    "a program is started in a process of this machine; start it from a body, with \
+                     `std::process::Command`, to have it run elsewhere",
+                );
+            }
             program(call.krate, file, sorted, errors).map(ProcessJob::Program)
         }
         (body, file) => {
@@ -40,13 +51,20 @@ pub(crate) fn process_job(call: Call, errors: &mut Errors) -> Option<ProcessJob>
             no_args(&mut sorted.settings, errors);
             match body {
                 Body::Named(named) => {
+                    if let Some(Host::Cluster(place)) = &host {
+                        errors.push(
+                            place.option.span(),
+                            "a function by its name is started in a process of this machine; write \
+                             `{ function(..) }` to have it run elsewhere",
+                        );
+                    }
                     let job = self::named(call.krate, named, has_using, sorted, errors);
                     Some(ProcessJob::Named(job))
                 }
                 body => {
                     let parts = Parts {
                         krate: call.krate,
-                        host: Host::Process,
+                        host: host.unwrap_or(Host::Process),
                         settings: sorted.settings,
                         captures: sorted.captures,
                         inits: sorted.inits,
@@ -56,6 +74,38 @@ pub(crate) fn process_job(call: Call, errors: &mut Errors) -> Option<ProcessJob>
             }
         }
     }
+}
+
+/// The options that a job on another machine has with others.
+const OF_CLUSTERS: &[&str] = &["name", "timeout"];
+
+/// Where a job runs that has `on = ..`: it is for clusters alone.
+fn cluster(on: Setting, clauses: &mut Clauses, errors: &mut Errors) -> Option<Host> {
+    let option = on.name.clone();
+    let Some(BackEnd::Cluster(place)) = place::job_end(on, errors)? else {
+        errors.push(
+            option.span(),
+            "`on` of a job is for clusters; write `on = cluster(&cluster)`, leave it out for a process of this \
+             machine, or write `start_thread_job!` for a thread",
+        );
+        return None;
+    };
+    clauses.settings.retain(|setting| {
+        let fits = OF_CLUSTERS.iter().any(|it| setting.name == it)
+            || OF_PROGRAMS.iter().any(|it| setting.name == it);
+        if !fits {
+            errors.push(
+                setting.name.span(),
+                format_args!(
+                    "`{}` is for a process of this machine; a job on a cluster has {} and on",
+                    setting.name,
+                    list(OF_CLUSTERS)
+                ),
+            );
+        }
+        fits
+    });
+    Some(Host::Cluster(place))
 }
 
 fn no_args(settings: &mut Vec<Setting>, errors: &mut Errors) {

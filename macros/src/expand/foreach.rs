@@ -38,6 +38,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         Entry::Borrowed => ("foreach_borrowed", "capture_within", None),
         Entry::Within(scope) => ("foreach_within", "capture_within", Some(quote!(#scope,))),
         Entry::Process => ("foreach_process", "serial", None),
+        Entry::Cluster => ("foreach_cluster", "serial", None),
         Entry::Plan => ("foreach_plan", "portable", None),
     };
     // In one piece for rustc, whose part is `$crate` with what that means.
@@ -52,7 +53,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         })
         .collect();
     // The runtime cannot see in the type of a body what it does.
-    let may_leave = matches!(entry, Entry::Process | Entry::Plan);
+    let may_leave = matches!(entry, Entry::Process | Entry::Cluster | Entry::Plan);
     let emits = may_leave && work.body.header.count == 2;
     let emits = emits.then(|| quote!(.emitting()));
     let has_state = may_leave && !work.inits.is_empty();
@@ -111,8 +112,13 @@ fn on(krate: &CratePath, entry: &Entry, place: &Place) -> TokenStream {
         argument,
     } = place;
     let span = word.span();
-    if let Entry::Process = entry {
-        let setter = Ident::new("on_process_pool", span);
+    let setter = match entry {
+        Entry::Process => Some("on_process_pool"),
+        Entry::Cluster => Some("on_cluster"),
+        _ => None,
+    };
+    if let Some(setter) = setter {
+        let setter = Ident::new(setter, span);
         return quote!(.#setter #argument);
     }
     let name = match (word, argument) {

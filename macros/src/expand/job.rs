@@ -2,12 +2,13 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::{checked, first_span, made_by, made_in, setters, stand_in, tuple};
-use crate::model::{Capture, Closure, Host, Job, JobBody, Kind};
+use crate::model::{Capture, Closure, Host, Job, JobBody, Kind, Place};
 
 /// ```text
 /// thread_job(OPTIONS, CAPTURED, move |NAMES| BLOCK)
 /// thread_job_emitting(OPTIONS, CAPTURED, move |NAMES, job| BODY)
 /// process_job(OPTIONS, CAPTURED, |NAMES| BLOCK)
+/// cluster_job(OPTIONS, CAPTURED, |NAMES| BLOCK)
 /// invoke(RUNSPACE, OPTIONS, CAPTURED, move |NAMES| BLOCK)
 /// ```
 ///
@@ -51,9 +52,16 @@ pub(crate) fn job(call: &Job) -> TokenStream {
     );
     let target = match host {
         Host::Runspace(target) => Some(quote!(#target,)),
-        Host::Thread | Host::Process => None,
+        Host::Thread | Host::Process | Host::Cluster(_) => None,
     };
-    let options = quote!(#krate::__private::#options::new() #setters);
+    let place = match host {
+        Host::Cluster(Place { word, argument, .. }) => {
+            let setter = Ident::new("on_cluster", word.span());
+            Some(quote!(.#setter #argument))
+        }
+        _ => None,
+    };
+    let options = quote!(#krate::__private::#options::new() #setters #place);
     // The type of a plain function says what it makes.
     let takes_made = moves;
     let moved = |span| moves.then(|| Ident::new("move", span));
@@ -117,6 +125,13 @@ impl Entry {
                 "process_job",
                 "process_job_emitting",
                 "ProcessJobOptions",
+                "serial",
+                false,
+            ),
+            Host::Cluster(_) => (
+                "cluster_job",
+                "cluster_job_emitting",
+                "ClusterJobOptions",
                 "serial",
                 false,
             ),

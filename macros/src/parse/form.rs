@@ -43,6 +43,7 @@ impl Form {
                 "grace",
                 "file",
                 "args",
+                "on",
             ],
             Form::Invoke => &["name"],
         }

@@ -1,6 +1,6 @@
 //! What everyone who works for one call shares, whatever its items and results are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Gate, Subject, Verdict};
@@ -11,6 +11,7 @@ use super::report::Slowest;
 use super::signal::Signal;
 use crate::context::{self, Caller, Context};
 use crate::error::{CallSite, Cause, ItemError, PanicPayload};
+use crate::key::CallKey;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
@@ -60,6 +61,10 @@ pub(crate) struct Call {
     pub(crate) target: Arc<dyn Target>,
     /// The threads of the call only talk to others, which run the bodies.
     pub(crate) runs_elsewhere: bool,
+    /// See [`places`](Self::places).
+    has_one_worker: bool,
+    /// See [`key`](Self::key).
+    key: OnceLock<CallKey>,
     pub(crate) desk: Arc<Desk>,
     /// Whether results come in the order of the input.
     ordered: bool,
@@ -145,6 +150,8 @@ impl Call {
             grow: Mutex::new(None),
             target: Arc::clone(&options.target),
             runs_elsewhere: options.runs_elsewhere,
+            has_one_worker: options.has_one_worker,
+            key: OnceLock::new(),
             desk: Arc::default(),
             ordered: options.ordered,
             buffer: options.buffer,
@@ -238,6 +245,15 @@ impl Call {
         crew.saturating_sub(idle + usize::from(supervisor) + usize::from(feeder))
     }
 
+    /// How many workers there are at most: one for each item that may run, or a single one that has them all
+    /// run elsewhere.
+    pub(crate) fn places(&self) -> usize {
+        match self.has_one_worker {
+            true => 1,
+            false => self.throttle(),
+        }
+    }
+
     #[inline]
     pub(crate) fn throttle(&self) -> usize {
         self.throttle.load(Ordering::Relaxed)
@@ -275,16 +291,21 @@ impl Call {
     /// Gives a worker's place back if there are too many.
     pub(crate) fn leaves_crowd(&self) -> bool {
         let relaxed = Ordering::Relaxed;
-        if self.launched.load(relaxed) <= self.throttle() {
+        if self.launched.load(relaxed) <= self.places() {
             return false;
         }
-        let down = |it: usize| (it > self.throttle()).then(|| it - 1);
+        let down = |it: usize| (it > self.places()).then(|| it - 1);
         self.launched.fetch_update(relaxed, relaxed, down).is_ok()
     }
 
     /// Whether the code that made the call runs on one of these places.
     pub(crate) fn holds(&self, gate: &Gate) -> bool {
         holds(&self.context, gate)
+    }
+
+    /// Tells this call from every other that there has ever been.
+    pub(crate) fn key(&self) -> CallKey {
+        *self.key.get_or_init(CallKey::fresh)
     }
 
     /// Tells this call from every other that is alive.
@@ -356,7 +377,7 @@ impl Call {
     /// Whether there are as many workers as may be.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.launched.load(Ordering::Relaxed) >= self.throttle()
+        self.launched.load(Ordering::Relaxed) >= self.places()
     }
 
     /// Whether somebody will come for what a worker has just taken beyond what it runs: another worker,
@@ -368,9 +389,10 @@ impl Call {
 
     /// The most items that may be taken from the input and not yet consumed.
     pub(crate) fn window(&self) -> u64 {
-        let buffer = self
-            .buffer
-            .unwrap_or_else(|| self.pace.buffer(self.throttle()));
+        let buffer = self.buffer.unwrap_or_else(|| match self.has_one_worker {
+            true => self.pace.remote_buffer(self.throttle()),
+            false => self.pace.buffer(self.throttle()),
+        });
         (self.throttle() as u64).saturating_add(buffer as u64)
     }
 
@@ -433,6 +455,12 @@ impl Call {
         const QUOTA: usize = 256;
         self.buffer
             .map_or(QUOTA, |buffer| (buffer / self.throttle()).max(1))
+    }
+
+    /// Whether results come in the order of the input.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.ordered
     }
 
     /// Whether the consumer waits for this very item before it can go on with any other.
@@ -550,6 +578,8 @@ impl Call {
             Cause::InitPanicked(_) | Cause::NoThread(_) => true,
             #[cfg(feature = "process")]
             Cause::Process(_) => true,
+            #[cfg(feature = "cluster")]
+            Cause::Cluster(_) => true,
             _ => false,
         };
         let mut failures = self.failures.lock();

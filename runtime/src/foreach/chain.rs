@@ -170,7 +170,7 @@ impl<T> Receiver<T> {
             return None;
         }
         // SAFETY: it is below `filled`, which was read with `Acquire`, and was not read yet.
-        Some(unsafe { (*self.block.slots[self.at].get()).assume_init_ref() })
+        Some(self.block.slots[self.at].with(|it| unsafe { (*it).assume_init_ref() }))
     }
 
     /// The next of the values that the last [`pop`](Self::pop) which looked has seen.
@@ -187,7 +187,7 @@ impl<T> Receiver<T> {
         }
         let slot = &self.block.slots[self.at];
         // SAFETY: it is below `filled`, which was read with `Acquire`, and was not read yet.
-        if !fits(unsafe { (*slot.get()).assume_init_ref() }) {
+        if !fits(slot.with(|it| unsafe { (*it).assume_init_ref() })) {
             return None;
         }
         self.at += 1;

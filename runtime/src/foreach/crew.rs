@@ -161,7 +161,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         // begins, or goes for want of items, looks at the queue after it has changed the count.
         fence(Ordering::SeqCst);
         let launched = self.call.launched.load(Ordering::Relaxed);
-        if launched >= self.call.throttle() || self.call.to_workers.has_sleeper() {
+        if launched >= self.call.places() || self.call.to_workers.has_sleeper() {
             return;
         }
         let under_way = self.under_way.load(Ordering::Relaxed);
@@ -182,7 +182,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             if self
                 .call
                 .launched
-                .swap(self.call.throttle(), Ordering::Relaxed)
+                .swap(self.call.places(), Ordering::Relaxed)
                 == 1
             {
                 self.call.fail(None, Cause::NoThread(error));
@@ -198,7 +198,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
 
     /// Takes one of the throttle's places.
     fn reserve(&self) -> bool {
-        let up = |it| (it < self.call.throttle()).then_some(it + 1);
+        let up = |it| (it < self.call.places()).then_some(it + 1);
         let relaxed = Ordering::Relaxed;
         self.call
             .launched

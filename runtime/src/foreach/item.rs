@@ -48,6 +48,7 @@ pub(crate) trait There<R> {
     fn index(&self) -> u64;
     fn attempt(&self) -> u32;
     fn stop_token(&self) -> StopToken;
+    fn key(&self) -> String;
 }
 
 /// What unwinds out of a body that emits after its call was stopped.
@@ -107,6 +108,32 @@ impl<'a, R> ItemContext<'a, R> {
             Inner::Here { own, .. } => own.as_ref().map_or(1, |own| own.0),
             #[cfg(feature = "process")]
             Inner::There(item) => item.attempt(),
+        }
+    }
+
+    /// What tells this item from every other of this call and of all others: the same text each time the item
+    /// runs.
+    ///
+    /// An item may run more than once: by `retry`, and in a [`cluster`](crate::foreach_parallel#on-a-cluster) because its worker died just when
+    /// it was done. A body that changes the world, which inserts a row, sends a message or charges a card, does
+    /// so under this key, where the other side can tell that it has been done.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let keys = foreach_parallel!(0..3, retry = 1, |_n, job| {
+    ///     assert!(job.attempt() == 2, "the first try fails");
+    ///     job.emit(job.key());
+    /// });
+    /// let keys: std::collections::HashSet<String> = keys.collect();
+    /// assert_eq!(keys.len(), 3);
+    /// ```
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.inner {
+            Inner::Here { lane, index, .. } => lane.call().key().of_item(*index),
+            #[cfg(feature = "process")]
+            Inner::There(item) => item.key(),
         }
     }
 

@@ -213,6 +213,19 @@ impl<R> Lane<R> {
         true
     }
 
+    /// Like [`emit`](Self::emit), without waiting: for one who takes in the outputs of many items.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn pass_on(&self, index: u64, value: R) {
+        self.track.ahead.fetch_add(1, Ordering::Relaxed);
+        self.put(Event::Output(index, Arc::clone(&self.track.ahead), value));
+    }
+
+    /// How many outputs the consumer has not had.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn ahead(&self) -> usize {
+        self.track.ahead.load(Ordering::Acquire)
+    }
+
     /// How many outputs of other items were ahead of the consumer when this one began to emit. A worker
     /// may have run a later item before one that it has taken from another worker.
     fn of_others(&self, index: u64) -> usize {

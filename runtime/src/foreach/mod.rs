@@ -28,8 +28,12 @@ mod item;
 #[cfg(feature = "journal")]
 mod journal;
 mod lane;
+#[cfg(not(feature = "cluster"))]
+mod no_cluster;
 #[cfg(not(feature = "journal"))]
 mod no_journal;
+#[cfg(feature = "cluster")]
+mod on_cluster;
 #[cfg(feature = "process")]
 mod on_process;
 mod options;
@@ -39,6 +43,8 @@ mod report;
 mod results;
 #[cfg(all(feature = "ctrl_c", unix))]
 pub(crate) mod roll;
+#[cfg(feature = "process")]
+mod settle;
 mod signal;
 mod supply;
 #[cfg(feature = "process")]
@@ -59,8 +65,14 @@ pub use item::{ItemContext, attempt};
 pub use journal::{
     CallJournal, IntoJournal, Journal, JournalError, JournalErrorKind, JournalItem, JournalValue,
 };
+#[cfg(not(feature = "cluster"))]
+pub use no_cluster::IntoCluster;
 #[cfg(not(feature = "journal"))]
 pub use no_journal::IntoJournal;
+#[cfg(feature = "cluster")]
+pub use on_cluster::{IntoCluster, foreach_cluster};
+#[cfg(feature = "cluster")]
+pub(crate) use on_cluster::{foreach_on, serve_on_slot};
 #[cfg(feature = "process")]
 pub use on_process::{ProcessPool, ProcessPoolBuilder, foreach_process};
 #[cfg(feature = "process")]

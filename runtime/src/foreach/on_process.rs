@@ -17,26 +17,24 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::attendant;
-use super::control::{End, Try};
+use super::control::Try;
 use super::exit::Exit;
 use super::item::{ItemContext, There};
-use super::lane::Event;
+use super::settle::{self, take_note};
 use super::turns::Turns;
 use super::worker::Worker;
 use super::{Options, Results, foreach};
 use crate::capture::AllSent;
-use crate::context;
 use crate::error::Cause;
 use crate::judge::Judgement;
 use crate::policy;
 use crate::process::child::{Lines, Stream};
-use crate::process::entry::{Body, ChildIo, Note, Pointer, Serve};
+use crate::process::entry::{Body, ChildIo, Pointer, Serve};
 use crate::process::pool::{
     ChildItem, Item, ItemLoop, Outcome, Pool, PoolOptions, Run, Session, serve_items,
 };
 use crate::process::{Failure, ProcessError, Start, default_pool};
 use crate::stop::StopToken;
-use crate::trace;
 use crate::values::{Input, Made, SentItem, SentOutput};
 
 /// Worker processes with settings of their own: `on = process(&pool)`.
@@ -268,7 +266,7 @@ where
 }
 
 /// In the worker process.
-fn serve<C, T, R, W>(io: &mut ChildIo, maker: fn(C) -> W)
+pub(super) fn serve<C, T, R, W>(io: &mut ChildIo, maker: fn(C) -> W)
 where
     C: DeserializeOwned,
     T: DeserializeOwned,
@@ -300,7 +298,12 @@ pub struct ProcessWorker<'a, T, R> {
     items: &'a mut (dyn Items<T, R> + 'a),
 }
 
-impl<T, R> ProcessWorker<'_, T, R> {
+impl<'a, T, R> ProcessWorker<'a, T, R> {
+    #[cfg(feature = "cluster")]
+    pub(super) fn new(items: &'a mut (dyn Items<T, R> + 'a)) -> Self {
+        Self { items }
+    }
+
     /// Runs `body` on every item this worker gets: one value an item.
     pub fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
         self.items.run(&mut body);
@@ -330,7 +333,7 @@ impl<T, R> ProcessWorker<'_, T, R> {
 }
 
 /// The items of a worker, where it is known how they are read.
-trait Items<T, R> {
+pub(super) trait Items<T, R> {
     fn run(&mut self, body: &mut dyn FnMut(T) -> R);
     fn run_judged(&mut self, body: &mut dyn FnMut(T) -> R, judge: &dyn Fn(&R) -> Judgement);
     fn run_emitting(&mut self, body: &mut dyn FnMut(T, &ItemContext<'_, R>));
@@ -372,10 +375,14 @@ impl<R: Serialize> There<R> for ChildItem<R> {
     fn stop_token(&self) -> StopToken {
         ChildItem::stop_token(self)
     }
+
+    fn key(&self) -> String {
+        ChildItem::key(self)
+    }
 }
 
 /// What worker processes print goes where this process prints, line by line.
-struct PassedOn;
+pub(super) struct PassedOn;
 
 impl Lines for PassedOn {
     fn line(&self, stream: Stream, line: String) {
@@ -511,54 +518,19 @@ fn may_pass(failure: &Failure) -> bool {
 fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
     match outcome {
         Outcome::Value(item, value, judgement) => {
-            let pause = match judgement {
-                Judgement::Again => exit.pause_after(item.attempt),
-                _ => None,
-            };
-            match pause {
-                Some(pause) => exit.keep_for_later(name(&item), item.value, pause, Some(time)),
-                None => {
-                    let end = match judgement {
-                        Judgement::Good => End::Good,
-                        Judgement::Bad | Judgement::Again => End::Bad,
-                    };
-                    let event = Event::Value(item.index, value);
-                    exit.settle(name(&item), end, event, Some(time));
-                }
-            }
+            settle::value(exit, name(&item), item.value, value, judgement, time);
         }
         Outcome::Output(index, value) => {
             // False when the call is being stopped, and nobody wants it any more.
             let _ = exit.lane.emit(index, value);
         }
-        Outcome::Ended(item) => {
-            exit.settle(name(&item), End::Good, Event::Ended(item.index), Some(time));
-        }
+        Outcome::Ended(item) => settle::ended(exit, name(&item), time),
         Outcome::Failed(item, failure) => {
-            let pause = may_pass(&failure).then(|| exit.pause_after(item.attempt));
+            let may_pass = may_pass(&failure);
             let cause = cause(exit, failure);
-            match pause.flatten() {
-                Some(pause) => {
-                    #[cfg(feature = "journal")]
-                    exit.note_cause(item.index, &cause);
-                    exit.keep_for_later(name(&item), item.value, pause, Some(time));
-                }
-                None => exit.end_failed(name(&item), cause, Some(time)),
-            }
+            settle::failed(exit, name(&item), item.value, may_pass, cause, time);
         }
         Outcome::Note(note) => take_note(note),
-    }
-}
-
-/// A call has no records: those of the job that it is part of, as on threads.
-fn take_note(note: Note) {
-    note.event.iter().for_each(trace::raise);
-    // What is raised in a worker process is on its way to the records of its job.
-    if note.event.is_some() && trace::forwards() {
-        return;
-    }
-    if let Some(job) = context::current().job {
-        job.note(note.level, note.text);
     }
 }
 

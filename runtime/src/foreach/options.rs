@@ -26,6 +26,8 @@ pub struct Options {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) control: Settings,
     pub(crate) runs_elsewhere: bool,
+    /// A single worker has all items run elsewhere.
+    pub(crate) has_one_worker: bool,
     #[cfg(feature = "journal")]
     pub(crate) journal: Option<Journal>,
     #[cfg(feature = "journal")]
@@ -36,6 +38,8 @@ pub struct Options {
     pub(crate) has_state: bool,
     #[cfg(feature = "process")]
     pub(crate) process_pool: Option<crate::process::pool::Pool>,
+    #[cfg(feature = "cluster")]
+    pub(crate) cluster: Option<crate::cluster::Cluster>,
 }
 
 impl Options {
@@ -49,6 +53,7 @@ impl Options {
             name: None,
             control: Settings::default(),
             runs_elsewhere: false,
+            has_one_worker: false,
             #[cfg(feature = "journal")]
             journal: None,
             #[cfg(feature = "journal")]
@@ -59,6 +64,8 @@ impl Options {
             has_state: false,
             #[cfg(feature = "process")]
             process_pool: None,
+            #[cfg(feature = "cluster")]
+            cluster: None,
         }
     }
 
@@ -94,6 +101,12 @@ impl Options {
     #[cfg(feature = "process")]
     pub(crate) fn set_default_throttle(&mut self, throttle: usize) {
         self.throttle = self.throttle.or(Some(throttle));
+    }
+
+    /// The throttle that was asked for, if one was.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn asked_throttle(&self) -> Option<usize> {
+        self.throttle
     }
 
     pub(crate) fn effective_throttle(&self) -> usize {

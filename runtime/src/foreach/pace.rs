@@ -19,6 +19,8 @@ const URGENT_TIME: u64 = 500_000;
 const READY_TIME: u64 = 4_000_000;
 /// The most items that a call keeps ready when it sets no buffer.
 const READY_MOST: u64 = 4096;
+/// Work kept ready for places that are far away, whatever their number: some times a round trip.
+const FAR_TIME: u64 = 100_000_000;
 /// The cost before anything is measured.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -72,6 +74,14 @@ impl Pace {
         let cost = self.cost.load(Ordering::Relaxed);
         let ready = throttle.saturating_mul(READY_TIME / cost).min(READY_MOST);
         usize::try_from(ready.max(throttle.saturating_mul(2))).unwrap_or(usize::MAX)
+    }
+
+    /// The same for a call whose items run far away, where the cost of an item is the time between the ends of two.
+    pub(crate) fn remote_buffer(&self, throttle: usize) -> usize {
+        let least = (throttle as u64).saturating_mul(2);
+        let cost = self.cost.load(Ordering::Relaxed);
+        let ready = (FAR_TIME / cost).min(READY_MOST);
+        usize::try_from(ready.max(least)).unwrap_or(usize::MAX)
     }
 }
 

@@ -130,6 +130,16 @@ impl<T> Pool<T> {
     }
 }
 
+/// What a look for items has come to.
+#[cfg(feature = "cluster")]
+pub(crate) enum Found<T> {
+    Item(Numbered<T>),
+    /// None, so far.
+    Nothing,
+    /// There are none, unless one comes back to be tried again; or the call is closed.
+    End,
+}
+
 /// One worker's way to items.
 pub(crate) struct Supply<'w, T> {
     entry: &'w (dyn Entry<T> + 'w),
@@ -193,6 +203,29 @@ impl<'w, T> Supply<'w, T> {
             self.look(call, looks > 1)
         };
         call.to_workers.wait_with(look, until_due)
+    }
+
+    /// Like [`wait`](Self::wait), but not beyond what `wakes` says, nor longer than `longest`.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn poll(
+        &mut self,
+        call: &Call,
+        wakes: &dyn Fn() -> bool,
+        longest: Duration,
+    ) -> Found<T> {
+        let pool = Arc::clone(&self.pool);
+        let end = Instant::now() + longest;
+        let left = || end.saturating_duration_since(Instant::now());
+        let until = || pool.until_due().max(SHORTEST).min(left());
+        let look = || match wakes() {
+            true => Some(Found::Nothing),
+            false => match self.look(call, true) {
+                Some(Some(item)) => Some(Found::Item(item)),
+                Some(None) => Some(Found::End),
+                None => left().is_zero().then_some(Found::Nothing),
+            },
+        };
+        call.to_workers.wait_with(look, until)
     }
 
     /// Before a worker leaves a thread that is somebody else's: a feeder that is only a little

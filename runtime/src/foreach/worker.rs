@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+#[cfg(feature = "cluster")]
+use std::time::Duration;
 use std::time::Instant;
 
 use super::call::Call;
@@ -13,6 +15,8 @@ use super::item::{ItemContext, Stopped};
 #[cfg(feature = "journal")]
 use super::journal::{JournalItem, JournalValue};
 use super::lane::Lane;
+#[cfg(feature = "cluster")]
+use super::supply::Found;
 use super::supply::{Numbered, Supply};
 use crate::context::{self, Entered};
 use crate::error::{Cause, PanicPayload, drop_caught};
@@ -163,6 +167,33 @@ impl<'w, T, R> Worker<'w, T, R> {
             }
         }
         true
+    }
+
+    /// The next item, waiting for it until `wakes` or for `longest`.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn poll(&mut self, wakes: &dyn Fn() -> bool, longest: Duration) -> Found<T> {
+        self.has_run = true;
+        loop {
+            let found = match self.first.take() {
+                Some(first) if !self.call.is_closed() => Found::Item(first),
+                first => {
+                    self.first = first;
+                    self.supply.poll(&self.call, wakes, longest)
+                }
+            };
+            let Found::Item(item) = found else {
+                return found;
+            };
+            if let Some(item) = self.exit.recall(item) {
+                return Found::Item(item);
+            }
+        }
+    }
+
+    /// Takes an item back that [`poll`](Self::poll) has handed out.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn put_back(&mut self, item: Numbered<T>) {
+        self.supply.put_back(item);
     }
 
     /// Whether this worker has been handed its last item. Most likely: an item may still be put back.

@@ -107,6 +107,12 @@ impl ProcessJobOptions {
         self
     }
 
+    /// Cannot be called: without the feature `cluster` nothing is a cluster.
+    #[cfg(not(feature = "cluster"))]
+    pub fn on_cluster(self, _: impl crate::foreach::IntoCluster) -> Self {
+        self
+    }
+
     fn patience(&self) -> Patience {
         Patience {
             terminated: self.grace.unwrap_or(Patience::DEFAULT.terminated),

@@ -26,6 +26,8 @@ mod location;
 mod of_call;
 #[cfg(feature = "process")]
 mod of_program;
+#[cfg(feature = "cluster")]
+mod on_cluster;
 mod options;
 mod port;
 mod queue;
@@ -57,6 +59,8 @@ pub use iter::JobIter;
 pub use location::JobLocation;
 #[cfg(feature = "process")]
 pub use of_program::program_job;
+#[cfg(feature = "cluster")]
+pub use on_cluster::{ClusterJobOptions, cluster_job, cluster_job_emitting};
 pub use options::JobOptions;
 pub use queue::JobQueue;
 pub use record::{Level, Record, record};

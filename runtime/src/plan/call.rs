@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use super::{Plan, current};
 use crate::capture::Portable;
+#[cfg(feature = "cluster")]
+use crate::cluster::SlotIo;
 use crate::foreach::executor::{Elastic, Sequential, Sized};
 use crate::foreach::{Copied, ItemContext, Options, Place, Results, Worker, foreach};
 #[cfg(feature = "journal")]
 use crate::foreach::{JournalItem, JournalValue};
 #[cfg(feature = "process")]
 use crate::foreach::{ProcessWorker, foreach_in_workers, serve_in_worker};
+#[cfg(feature = "cluster")]
+use crate::foreach::{foreach_on, serve_on_slot};
 use crate::judge::Judgement;
 #[cfg(feature = "process")]
 use crate::process::entry::ChildIo;
@@ -48,6 +52,12 @@ where
             let serve = serve::<C, I::Item, R, W>;
             return foreach_in_workers(items, options, captures, serve, maker, made);
         }
+        #[cfg(feature = "cluster")]
+        Plan::Cluster(url) => {
+            let cluster = crate::Cluster::shared(&url);
+            let serve = serve_slot::<C, I::Item, R, W>;
+            return foreach_on(cluster, items, options, captures, serve, maker, made);
+        }
     };
     let local = |captures| {
         let body = maker(captures);
@@ -67,6 +77,22 @@ where
 {
     let _worker = super::AsWorker::begin();
     serve_in_worker(io, |captures: C, worker| {
+        maker(captures)(&mut PlanWorker(Inner::There(worker)));
+    });
+}
+
+/// In a worker of a cluster.
+#[cfg(feature = "cluster")]
+fn serve_slot<C, T, R, W>(io: &mut SlotIo, maker: fn(C) -> W)
+where
+    C: Portable,
+    T: Portable,
+    R: Portable,
+    W: Fn(&mut PlanWorker<'_, '_, T, R>),
+{
+    // For good: this process does nothing else than work for others.
+    std::mem::forget(super::AsWorker::begin());
+    serve_on_slot(io, serve::<C, T, R, W>, maker, |captures: C, worker| {
         maker(captures)(&mut PlanWorker(Inner::There(worker)));
     });
 }

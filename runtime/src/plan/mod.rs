@@ -19,7 +19,7 @@ const VARIABLE: &str = "RUNSPACE_PLAN";
 /// Where calls with `on = plan` run.
 ///
 /// As text, in `RUNSPACE_PLAN` or for [`str::parse`]: `threads`, `threads:8`, `rayon`, `process`,
-/// `process:4`, `sequential`.
+/// `process:4`, `sequential`, `cluster:nats://localhost:4222`.
 ///
 /// ```
 /// use runspace::Plan;
@@ -34,7 +34,7 @@ const VARIABLE: &str = "RUNSPACE_PLAN";
 /// only what `using(..)` names, and nothing is borrowed. What compiles, and is tested on threads,
 /// runs in processes by a word in the environment. (In a build without the feature `process` there is no such
 /// place, and nothing has to implement serde's traits.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Plan {
     /// Kept threads, with this throttle where a call sets none; without a number
@@ -48,6 +48,11 @@ pub enum Plan {
     /// `on = process` refuses it as well.
     #[cfg(feature = "process")]
     Process(Option<usize>),
+    /// The workers of the NATS server at this address, as with `on = cluster(&cluster)`. The connection is made when it is first
+    /// needed, with what the variables `RUNSPACE_KEY` and so on say, and kept; a call that cannot be connected fails with
+    /// [`Cause::Cluster`](crate::Cause::Cluster).
+    #[cfg(feature = "cluster")]
+    Cluster(String),
     /// The thread that reads the results, one item after the other: to step through a body with a
     /// debugger, or to see whether a fault has to do with threads at all.
     Sequential,
@@ -101,7 +106,7 @@ fn current() -> Plan {
             Ok(plan) => plan,
             Err(error) => panic!("{VARIABLE}: {error}"),
         },
-        _ => (*PLAN.lock()).unwrap_or_default(),
+        _ => PLAN.lock().clone().unwrap_or_default(),
     }
 }
 

@@ -23,6 +23,9 @@ fn grammar() -> String {
     if cfg!(feature = "process") {
         words.extend(["process", "process:4"]);
     }
+    if cfg!(feature = "cluster") {
+        words.push("cluster:nats://host:4222");
+    }
     format!("{} or sequential", words.join(", "))
 }
 
@@ -50,6 +53,16 @@ impl FromStr for Plan {
             text: text.to_owned(),
             feature,
         };
+        if let Some(url) = text
+            .trim()
+            .strip_prefix("cluster:")
+            .filter(|it| !it.is_empty())
+        {
+            #[cfg(feature = "cluster")]
+            return Ok(Self::Cluster(url.to_owned()));
+            #[cfg(not(feature = "cluster"))]
+            return Err(error(Some("cluster").filter(|_| !url.is_empty())));
+        }
         let (word, number) = match text.trim().split_once(':') {
             Some((word, number)) => (word, Some(number)),
             None => (text.trim(), None),
@@ -86,6 +99,8 @@ impl fmt::Display for Plan {
             Self::Process(None) => f.write_str("process"),
             #[cfg(feature = "process")]
             Self::Process(Some(size)) => write!(f, "process:{size}"),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(url) => write!(f, "cluster:{url}"),
             Self::Sequential => f.write_str("sequential"),
         }
     }
@@ -96,7 +111,12 @@ mod tests {
     use super::*;
 
     /// What is a plan in some builds only, with its feature.
-    const OF_FEATURES: [(&str, &str, bool); 3] = [
+    const OF_FEATURES: [(&str, &str, bool); 4] = [
+        (
+            "cluster:nats://localhost:4222",
+            "cluster",
+            cfg!(feature = "cluster"),
+        ),
         ("rayon", "rayon", cfg!(feature = "rayon")),
         ("process", "process", cfg!(feature = "process")),
         ("process:4", "process", cfg!(feature = "process")),
@@ -129,6 +149,8 @@ mod tests {
             "process:0",
             "process:-1",
             "process:4:2",
+            "cluster",
+            "cluster:",
             "sequential:1",
             "8",
         ] {

@@ -21,11 +21,20 @@ mod testing;
 pub(crate) mod wire;
 
 pub use child::{Crash, Exit};
-pub use entry::{Constructor, constructor_of_main, serve_if_worker};
+#[cfg(not(feature = "cluster"))]
+pub use entry::serve_if_worker;
+pub use entry::{Constructor, constructor_of_main};
+#[cfg(feature = "cluster")]
+pub(crate) use entry::{main_serves, serve_if_worker};
 pub(crate) use failure::Failure;
 pub use failure::ProcessError;
 pub(crate) use link::Start;
 pub(crate) use place::default_pool;
+
+#[cfg(feature = "cluster")]
+pub(crate) use sys::image::{build_hash, inits_after};
+#[cfg(feature = "cluster")]
+pub(crate) use sys::signal::set_defaults as set_default_signals;
 
 /// Takes over the policy of the parent, in a worker.
 fn policy_of_parent(policy: &[u8]) {

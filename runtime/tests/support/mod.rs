@@ -4,6 +4,8 @@
 
 #[cfg(all(target_os = "linux", feature = "process"))]
 pub mod census;
+#[cfg(all(target_os = "linux", feature = "cluster"))]
+pub mod nats;
 
 use std::io::Write;
 use std::panic::resume_unwind;

@@ -362,6 +362,16 @@ impl Control {
         }
     }
 
+    /// How long until an item may start; zero means that one starts now.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn until_rate_allows(&self) -> Duration {
+        #[cfg(feature = "rate")]
+        if let Some(rate) = &self.rate {
+            return rate.ask();
+        }
+        Duration::ZERO
+    }
+
     #[cfg(not(feature = "rate"))]
     #[expect(clippy::unused_self, reason = "the feature `rate` has one that does")]
     pub(crate) fn keep_rate(&self, _: impl Fn() -> bool) -> bool {

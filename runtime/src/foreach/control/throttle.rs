@@ -225,6 +225,17 @@ impl Gate {
         self.freed.notify_all();
     }
 
+    /// A place, if one is free.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn try_pass(self: &Arc<Self>) -> Option<Permit> {
+        let mut places = self.places.lock();
+        if places.taken >= places.limit {
+            return None;
+        }
+        places.taken += 1;
+        Some(Permit(Arc::clone(self)))
+    }
+
     /// Waits for a place; `None` once `is_over`.
     pub(crate) fn pass(self: &Arc<Self>, is_over: impl Fn() -> bool) -> Option<Permit> {
         /// Nobody wakes those who wait here for calls that end otherwise.

@@ -2,7 +2,7 @@
 //!
 //! A body travels as two offsets: of a function compiled for its types, which knows how to read its
 //! captures and what to do with what it makes, and of the body itself, a plain function pointer.
-//! The parent makes both from typed values, so they fit each other; the child is the same build,
+//! The sender makes both from typed values, so they fit each other; the receiver is the same build,
 //! which the greeting has made sure of, so they are the same code there.
 //!
 //! `unsafe` in this module: the way back from an address to a function pointer.
@@ -11,22 +11,54 @@
 
 use std::error::Error;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
 use super::super::sys::image::image;
 use super::ChildIo;
+use crate::key::CallKey;
 use crate::trace;
 
-/// What serves a body in a child: compiled for the types of the body.
-pub(crate) type Serve<F> = fn(&mut ChildIo, F);
+/// What serves a body elsewhere: compiled for the types of the body. `X` is what it has there to take
+/// items from, in a child process its channel.
+pub(crate) type Serve<F, X = ChildIo> = fn(&mut X, F);
 
-/// A body that a child can run, as a pair of offsets.
+/// A body that another process of this build can run, where that has an `X` for it.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(crate) struct Body<X = ChildIo> {
+    offsets: Offsets,
+    served_by: PhantomData<fn(X)>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Body {
+struct Offsets {
     run: i64,
     serve: i64,
     body: i64,
+}
+
+impl<X> Clone for Body<X> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<X> Copy for Body<X> {}
+
+impl<X> PartialEq for Body<X> {
+    fn eq(&self, other: &Self) -> bool {
+        self.offsets == other.offsets
+    }
+}
+
+impl<X> Eq for Body<X> {}
+
+impl<X> fmt::Debug for Body<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.offsets.fmt(f)
+    }
 }
 
 /// A body to be run, and what its parent wants to hear of it.
@@ -37,6 +69,8 @@ pub(crate) struct Order {
     pub(crate) events: u8,
     /// Of a run: the child does not say when it is ready for a first batch that is short.
     pub(crate) bare: bool,
+    /// That of the call in the parent.
+    pub(crate) key: CallKey,
 }
 
 impl Order {
@@ -47,6 +81,7 @@ impl Order {
             body,
             events: trace::wanted().max(recorded),
             bare: false,
+            key: CallKey::fresh(),
         }
     }
 }
@@ -80,20 +115,20 @@ unsafe fn pointer<F: Pointer>(address: usize) -> F {
     unsafe { std::mem::transmute_copy::<*const (), F>(&address) }
 }
 
-fn serve_address<F>(serve: Serve<F>) -> usize {
+fn serve_address<F, X>(serve: Serve<F, X>) -> usize {
     (serve as *const ()).expose_provenance()
 }
 
 /// # Safety
-/// `address` is that of a function of type `Serve<F>`.
-unsafe fn serve_pointer<F>(address: usize) -> Serve<F> {
+/// `address` is that of a function of type `Serve<F, X>`.
+unsafe fn serve_pointer<F, X>(address: usize) -> Serve<F, X> {
     let address = std::ptr::with_exposed_provenance::<()>(address);
     // SAFETY: the caller says so.
-    unsafe { std::mem::transmute::<*const (), Serve<F>>(address) }
+    unsafe { std::mem::transmute::<*const (), Serve<F, X>>(address) }
 }
 
 /// The untyped outside of [`run`].
-type Run = Serve<Addresses>;
+type Run<X> = Serve<Addresses, X>;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Addresses {
@@ -102,18 +137,18 @@ pub(crate) struct Addresses {
 }
 
 /// Gives the two addresses their types back.
-fn run<F: Pointer>(io: &mut ChildIo, addresses: Addresses) {
-    // SAFETY: `Body::new` has put this `run::<F>` into one value with the offsets of a `Serve<F>`
+fn run<F: Pointer, X>(io: &mut X, addresses: Addresses) {
+    // SAFETY: `Body::new` has put this `run::<F, X>` into one value with the offsets of a `Serve<F, X>`
     // and an `F`, and the process that did is the same build.
-    let serve = unsafe { serve_pointer::<F>(addresses.serve) };
+    let serve = unsafe { serve_pointer::<F, X>(addresses.serve) };
     // SAFETY: see above.
     let body = unsafe { pointer::<F>(addresses.body) };
     serve(io, body);
 }
 
-impl Body {
+impl<X> Body<X> {
     /// `body`, to be served by `serve`.
-    pub(crate) fn new<F: Pointer>(serve: Serve<F>, body: F) -> Result<Self, NotInProgram> {
+    pub(crate) fn new<F: Pointer>(serve: Serve<F, X>, body: F) -> Result<Self, NotInProgram> {
         let offset = |function| {
             image()
                 .offset(function)
@@ -122,22 +157,28 @@ impl Body {
         if !image().is_program {
             return Err(NotInProgram { library: false });
         }
-        Ok(Self {
-            run: offset(serve_address::<Addresses>(run::<F>))?,
+        let offsets = Offsets {
+            run: offset(serve_address::<Addresses, X>(run::<F, X>))?,
             serve: offset(serve_address(serve))?,
             body: offset(address(body))?,
+        };
+        Ok(Self {
+            offsets,
+            served_by: PhantomData,
         })
     }
 
     /// Runs it in this process. False if no code is where it says.
-    pub(super) fn run(self, io: &mut ChildIo) -> bool {
+    pub(crate) fn run(self, io: &mut X) -> bool {
         let image = image();
-        let places = [self.run, self.serve, self.body].map(|it| image.address(it));
+        let Offsets { run, serve, body } = self.offsets;
+        let places = [run, serve, body].map(|it| image.address(it));
         let [Some(run), Some(serve), Some(body)] = places else {
             return false;
         };
-        // SAFETY: `new` has made the offset from a `Run`, in a process of the same build.
-        let run: Run = unsafe { serve_pointer(run) };
+        // SAFETY: `new` has made the offset from a `Run<X>`, in a process of the same build; a body is
+        // sent to where it is read as one for the same `X`.
+        let run: Run<X> = unsafe { serve_pointer(run) };
         run(io, Addresses { serve, body });
         true
     }

@@ -18,6 +18,7 @@ use super::greeting::{Greeting, Opening, Refusal};
 use super::panics::Panicked;
 use super::template;
 use crate::context::CurrentJob;
+use crate::key::CallKey;
 use crate::stop::StopToken;
 use crate::sync::Mutex;
 use crate::trace::{self, Said};
@@ -62,7 +63,7 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    fn now(level: u8, text: String) -> Self {
+    pub(crate) fn now(level: u8, text: String) -> Self {
         Self {
             level,
             time: SystemTime::now(),
@@ -209,6 +210,8 @@ pub(crate) struct ChildIo {
     pub(crate) recycle: Recycle,
     /// Nothing of the user's runs in this run but the body, on its items.
     pub(crate) bare: bool,
+    /// The key of the call in the parent, once there is one.
+    pub(crate) key: Option<CallKey>,
     /// Made when it is first asked for: it takes random numbers, which copies must not share.
     stop: OnceCell<StopToken>,
 }
@@ -222,6 +225,7 @@ impl ChildIo {
             wear: Wear::default(),
             recycle: Recycle::default(),
             bare: false,
+            key: None,
             channel,
         }
     }
@@ -349,6 +353,7 @@ pub(super) fn serve(channel: Channel) -> ! {
             Kind::Run => {
                 let order: Result<Order, CodecError> = frame.value();
                 io.bare = order.as_ref().is_ok_and(|it| it.bare);
+                io.key = order.as_ref().ok().map(|it| it.key);
                 io.run(order);
             }
             Kind::Leave => leave(0),

@@ -20,5 +20,9 @@ use environment::set_environment;
 pub(crate) use greeting::{Greeting, Opening, Refusal};
 pub(crate) use io::{ChildIo, CodecReport, Note, Sender, Setup, What, flush_output, leave};
 pub(crate) use panics::{Panicked, catch};
+pub use start::constructor_of_main;
+#[cfg(not(feature = "cluster"))]
+pub use start::serve_if_worker;
 pub(crate) use start::{DEPTH_VARIABLE, depth, marker};
-pub use start::{constructor_of_main, serve_if_worker};
+#[cfg(feature = "cluster")]
+pub(crate) use start::{main_serves, serve_if_worker};

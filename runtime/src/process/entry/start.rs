@@ -88,8 +88,18 @@ pub const fn constructor_of_main(module_path: &str) -> Init {
 
 unsafe extern "C" fn nothing(_: c_int, _: *mut *mut c_char, _: *mut *mut c_char) {}
 
+/// Whether the `main` of this program serves when it is a worker.
+#[cfg(feature = "cluster")]
+pub(crate) fn main_serves() -> bool {
+    image::has_init(main_will_serve)
+}
+
 /// In a worker of a program with [`main_will_serve`]: serves and exits. Otherwise does nothing.
 #[doc(hidden)]
+#[cfg_attr(
+    feature = "cluster",
+    allow(unreachable_pub, reason = "part of one that serves any kind")
+)]
 pub fn serve_if_worker() {
     let channel = WORKER.get().and_then(|worker| worker.channel.lock().take());
     if let Some(channel) = channel {

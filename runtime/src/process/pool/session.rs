@@ -17,6 +17,8 @@ use super::shared::{Place, Pool};
 use super::there::Told;
 use crate::context;
 use crate::judge::Judgement;
+#[cfg(feature = "cluster")]
+use crate::key::CallKey;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
@@ -56,6 +58,13 @@ impl Run {
             has_begun: AtomicBool::new(false),
             bare: !has_state && size_of::<C>() == 0,
         })
+    }
+
+    /// The same as part of a call with this key.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn with_key(mut self, key: CallKey) -> Self {
+        self.order.key = key;
+        self
     }
 
     /// Whether other sessions go on where one can have no worker, for this reason. They do if nothing

@@ -13,6 +13,7 @@ use super::super::sys::memory::resident;
 use super::super::wire::{Kind, Label, SendError};
 use crate::context::{self, Context};
 use crate::judge::Judgement;
+use crate::key::CallKey;
 use crate::stop::StopToken;
 
 /// When a worker makes room for a fresh one.
@@ -166,8 +167,10 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub(crate) fn run_emitting<F: FnMut(T, &ChildItem<R>)>(&mut self, mut body: F) {
         let stop = self.io.stop().clone();
+        let key = self.io.key;
         self.each(|sender, label, _, item| {
             let context = ChildItem {
+                key,
                 sender: sender.clone(),
                 stop: stop.clone(),
                 label,
@@ -267,6 +270,7 @@ pub(crate) struct ChildItem<R> {
     sender: Sender,
     stop: StopToken,
     label: Label,
+    key: Option<CallKey>,
     outputs: PhantomData<fn(R)>,
 }
 
@@ -294,5 +298,11 @@ impl<R> ChildItem<R> {
 
     pub(crate) fn stop_token(&self) -> StopToken {
         self.stop.clone()
+    }
+
+    /// What tells it from every other item.
+    pub(crate) fn key(&self) -> String {
+        self.key
+            .map_or_else(String::new, |key| key.of_item(self.label.index))
     }
 }

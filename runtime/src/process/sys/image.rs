@@ -68,6 +68,12 @@ pub(crate) struct Image {
     text: Vec<Range<usize>>,
     /// The same for two processes only if they run the same build.
     pub(crate) build: Vec<u8>,
+    /// The linker has made `build`, of all that is in the file.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        allow(dead_code, reason = "processes run the same file")
+    )]
+    is_exact: bool,
     /// Whether that file is the program, rather than a library the program has loaded.
     pub(crate) is_program: bool,
 }
@@ -101,10 +107,12 @@ impl Image {
         let text: Vec<_> = segments.iter().filter(runs).map(place).collect();
         let notes = segments.iter().filter(|it| it.kind == NOTE).map(place);
         let build = notes.filter_map(build_id).next();
+        let is_exact = build.is_some();
         let build = build.unwrap_or_else(|| fingerprint(segments, &text));
         Self {
             text,
             build,
+            is_exact,
             is_program,
         }
     }
@@ -124,6 +132,25 @@ impl Image {
         let address = anchor().wrapping_add(offset as usize);
         self.has_code(address).then_some(address)
     }
+}
+
+/// What no other build of this program has, on whichever machine it runs: what the linker has made of all that is
+/// in the file, or a hash of the file.
+#[cfg(feature = "cluster")]
+pub(crate) fn build_hash() -> &'static [u8] {
+    use sha2::{Digest, Sha256};
+    static HASH: OnceBox<Vec<u8>> = OnceBox::new();
+    let make = || {
+        let image = image();
+        if image.is_exact {
+            return image.build.clone();
+        }
+        match std::fs::read("/proc/self/exe") {
+            Ok(file) => Sha256::digest(&file).to_vec(),
+            Err(_) => image.build.clone(),
+        }
+    };
+    HASH.get_or_init(|| Box::new(make()))
 }
 
 fn anchor() -> usize {

@@ -6,8 +6,14 @@ use super::CodecError;
 use super::raw::{self, Blobs, Number, Raw};
 use super::ser::DEPTH;
 
+/// Reads the value at the front of `bytes`, and takes it off.
+#[cfg(feature = "cluster")]
+pub(crate) fn front<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, CodecError> {
+    read_front(bytes, &mut Blobs::new())
+}
+
 /// Reads a value written by `to_bytes`.
-#[cfg(test)]
+#[cfg(any(test, feature = "cluster"))]
 pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     read(bytes, &mut Blobs::new())
 }

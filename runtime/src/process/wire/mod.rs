@@ -16,8 +16,10 @@ mod ser;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "cluster"))]
 pub(crate) use de::from_bytes;
+#[cfg(feature = "cluster")]
+pub(crate) use de::front;
 pub(crate) use error::{CodecError, FrameError};
 pub(crate) use frame::{Frame, FrameReader, FrameWriter, Kind, Label, SendError, Sink, Source};
 pub(crate) use ser::to_bytes;

@@ -1,0 +1,157 @@
+//! What a run has on the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+
+use super::super::connect::Connection;
+use super::super::error::ClusterError;
+use super::super::names::{CLIENT, Names, RUNS, WORKERS};
+use super::super::options::Settings;
+
+/// The two streams of a run, and their consumers.
+#[derive(Clone, Debug)]
+pub(crate) struct Streams {
+    connection: Arc<Connection>,
+    pub(crate) names: Names,
+    ack_wait: Duration,
+    max_deliver: u32,
+    replicas: usize,
+    throttle: Option<usize>,
+}
+
+impl Streams {
+    pub(crate) fn new(
+        connection: &Arc<Connection>,
+        settings: &Settings,
+        names: Names,
+        throttle: Option<usize>,
+    ) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            names,
+            ack_wait: settings.ack_wait,
+            max_deliver: settings.max_deliver,
+            replicas: settings.replicas,
+            throttle,
+        }
+    }
+
+    fn context(&self) -> &Context {
+        &self.connection.context
+    }
+
+    /// For how long the server knows which messages it has had: longer than it can take to deliver one as often
+    /// as is allowed.
+    fn window(&self) -> Duration {
+        self.ack_wait * self.max_deliver + Duration::from_secs(120)
+    }
+
+    fn stream(&self, name: String, subject: String, retention: RetentionPolicy) -> Config {
+        Config {
+            name,
+            subjects: vec![subject],
+            retention,
+            storage: StorageType::File,
+            discard: DiscardPolicy::New,
+            duplicate_window: self.window(),
+            num_replicas: self.replicas,
+            allow_direct: true,
+            ..Config::default()
+        }
+    }
+
+    /// The consumer that all workers share. The server lets no more than the throttle be with them at once.
+    fn workers(&self) -> pull::Config {
+        let limit = self.throttle.and_then(|it| i64::try_from(it).ok());
+        pull::Config {
+            durable_name: Some(WORKERS.to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.ack_wait,
+            max_deliver: i64::from(self.max_deliver),
+            max_ack_pending: limit.unwrap_or(-1),
+            max_waiting: 10_000,
+            num_replicas: self.replicas,
+            ..pull::Config::default()
+        }
+    }
+
+    fn client(&self) -> pull::Config {
+        pull::Config {
+            durable_name: Some(CLIENT.to_owned()),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::All,
+            ack_wait: Duration::from_secs(30),
+            max_ack_pending: -1,
+            num_replicas: self.replicas,
+            ..pull::Config::default()
+        }
+    }
+
+    /// Makes what is not there.
+    pub(crate) async fn make(&self) -> Result<(), ClusterError> {
+        let one = async {
+            let retention = RetentionPolicy::WorkQueue;
+            let names = &self.names;
+            let stream = self.stream(names.items(), names.item_subject(), retention);
+            self.make_one(stream, self.workers()).await
+        };
+        let other = async {
+            let retention = RetentionPolicy::Limits;
+            let names = &self.names;
+            let stream = self.stream(names.results(), names.result_subject(), retention);
+            self.make_one(stream, self.client()).await
+        };
+        tokio::try_join!(one, other).map(drop)
+    }
+
+    async fn make_one(&self, stream: Config, consumer: pull::Config) -> Result<(), ClusterError> {
+        let name = stream.name.clone();
+        self.context()
+            .create_stream(stream)
+            .await
+            .map_err(|error| ClusterError::server("make a stream", error))?;
+        self.context()
+            .create_consumer_on_stream(consumer, name)
+            .await
+            .map_err(|error| ClusterError::server("make a consumer", error))?;
+        Ok(())
+    }
+
+    /// Changes how many items may be with workers at once.
+    pub(crate) async fn set_throttle(&mut self, throttle: usize) {
+        self.throttle = Some(throttle);
+        let consumer = self.workers();
+        let _ = self
+            .context()
+            .create_consumer_on_stream(consumer, self.names.items())
+            .await;
+    }
+
+    /// Deletes the stream of items: nothing is delivered any more.
+    pub(crate) async fn remove_items(&self) -> bool {
+        self.context()
+            .delete_stream(self.names.items())
+            .await
+            .is_ok()
+    }
+
+    /// Deletes everything.
+    pub(crate) async fn remove(&self) {
+        let names = &self.names;
+        let announcement = async {
+            if let Ok(runs) = self.context().get_stream_no_info(RUNS).await {
+                let _ = runs.purge().filter(names.announcement()).await;
+            }
+        };
+        let items = self.context().delete_stream(names.items());
+        let results = self.context().delete_stream(names.results());
+        // Which a worker may have made.
+        let bucket = self.context().delete_stream(names.bucket_stream());
+        announcement.await;
+        let _ = tokio::join!(items, results, bucket);
+    }
+}

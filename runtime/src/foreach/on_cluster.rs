@@ -1,0 +1,676 @@
+//! `on = cluster(&cluster)`: items on other machines.
+//!
+//! The call has one worker thread, the *dispatcher*: it hands all items to the [`Run`], and puts what comes back into its
+//! lane. How many are with workers at once is the server's business; how many are taken from the input that of the window, as
+//! everywhere.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::call::Call;
+use super::control::{Permit, Try};
+use super::executor::{Elastic, Sized};
+use super::item::{ItemContext, There};
+use super::on_process::{Items, PassedOn, ProcessWorker, serve};
+use super::settle::{self, take_note};
+use super::supply::{Found, Numbered};
+use super::worker::Worker;
+use super::{DEFAULT_THROTTLE, Options, Results, foreach};
+use crate::capture::AllSent;
+use crate::cluster::{
+    Cluster, ClusterError, ClusterErrorKind, News, Plan, Run, Said, SlotIo, SlotItem, SlotLoop,
+};
+use crate::error::{Cause, drop_caught};
+use crate::judge::Judgement;
+use crate::policy;
+use crate::process::entry::{Body, CodecReport, Pointer, Serve, What};
+use crate::process::pool::{Item, Outcome, Pool, Run as ChildRun, Session};
+use crate::process::wire::{from_bytes, to_bytes};
+use crate::process::{Failure, ProcessError, Start};
+use crate::stop::StopToken;
+use crate::trace::{Place, Runner};
+use crate::values::{Input, Made, SentItem, SentOutput};
+
+/// What `on = cluster(..)` takes.
+#[diagnostic::on_unimplemented(
+    message = "`on = cluster(..)` takes a `Cluster`, not `{Self}`",
+    label = "not a cluster; write `on = cluster(&cluster)`, with `Cluster::connect(url)?`"
+)]
+pub trait IntoCluster {
+    /// The cluster that it means.
+    fn into_cluster(self) -> Cluster;
+}
+
+impl IntoCluster for &Cluster {
+    fn into_cluster(self) -> Cluster {
+        self.clone()
+    }
+}
+
+impl IntoCluster for Cluster {
+    fn into_cluster(self) -> Cluster {
+        self
+    }
+}
+
+impl Options {
+    /// `on = cluster(&cluster)`.
+    pub fn on_cluster(mut self, cluster: impl IntoCluster) -> Self {
+        self.cluster = Some(cluster.into_cluster());
+        self
+    }
+}
+
+/// A call whose body runs on other machines.
+#[track_caller]
+pub fn foreach_cluster<I, K, C, W, R>(
+    items: I,
+    mut options: Options,
+    captures: K,
+    maker: fn(C) -> W,
+    made: Made<R>,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Input + 'static,
+    I::Item: SentItem + 'static,
+    K: AllSent<Itself = C>,
+    C: Serialize + DeserializeOwned,
+    W: Fn(&mut ProcessWorker<'_, I::Item, R>),
+    R: SentOutput + 'static,
+{
+    let cluster = options
+        .cluster
+        .take()
+        .ok_or_else(|| ClusterError::new(ClusterErrorKind::Options, "no cluster was named"));
+    let serve = serve_slot::<C, I::Item, R, W>;
+    foreach_on(
+        cluster,
+        items,
+        options,
+        captures.itself(),
+        serve,
+        maker,
+        made,
+    )
+}
+
+/// Like [`foreach_cluster`]; what `serve` does with `maker` in a worker is its own affair.
+#[track_caller]
+pub(crate) fn foreach_on<I, C, F, R>(
+    cluster: Result<Cluster, ClusterError>,
+    items: I,
+    mut options: Options,
+    captures: C,
+    serve: Serve<F, SlotIo>,
+    maker: F,
+    made: Made<R>,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Input + 'static,
+    I::Item: Serialize + Send + 'static,
+    C: Serialize,
+    F: Pointer,
+    R: Serialize + DeserializeOwned + Send + 'static,
+{
+    options.runs_elsewhere = true;
+    options.has_one_worker = true;
+    options.target = Arc::new(Sized::new(Elastic, DEFAULT_THROTTLE));
+    let is_limited = options.asked_throttle().is_some();
+    let body = Body::new(serve, maker)
+        .map_err(|error| ClusterError::new(ClusterErrorKind::NotInProgram, error.to_string()));
+    let captures = to_bytes(&captures).map_err(|error| {
+        let report = CodecReport::new::<C>(What::Captures, &error);
+        ClusterError::new(ClusterErrorKind::Value, Failure::Write(report).to_string())
+    });
+    let start = cluster.and_then(|cluster| Ok((cluster, body?, captures?)));
+    let local = move |()| {
+        move |worker: &mut Worker<I::Item, R>| match &start {
+            Ok((cluster, body, captures)) => {
+                dispatch(worker, cluster, *body, captures.clone(), is_limited);
+            }
+            Err(error) => worker.call().fail(None, Cause::Cluster(error.clone())),
+        }
+    };
+    foreach(items, options, (), local, made)
+}
+
+/// In a worker of the cluster.
+pub(super) fn serve_slot<C, T, R, W>(io: &mut SlotIo, maker: fn(C) -> W)
+where
+    C: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+    W: Fn(&mut ProcessWorker<'_, T, R>),
+{
+    let run = |captures, mut worker: ProcessWorker<'_, T, R>| maker(captures)(&mut worker);
+    serve_on_slot(io, serve::<C, T, R, W>, maker, run);
+}
+
+/// In a worker of the cluster: `run` is given what was captured, and the items; if each of them is to run in a process of its own, that
+/// is served by `child`.
+pub(crate) fn serve_on_slot<C, T, R, F>(
+    io: &mut SlotIo,
+    child: Serve<F>,
+    maker: F,
+    run: impl FnOnce(C, ProcessWorker<'_, T, R>),
+) where
+    C: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+    F: Pointer,
+{
+    let captures = io.captures::<C>();
+    match io.isolation().cloned() {
+        None => run(captures, ProcessWorker::new(&mut SlotLoop::new(io))),
+        Some(pool) => isolated::<C, T, R, F>(io, &pool, &captures, child, maker),
+    }
+}
+
+impl<T: DeserializeOwned, R: Serialize> Items<T, R> for SlotLoop<'_, T, R> {
+    fn run(&mut self, body: &mut dyn FnMut(T) -> R) {
+        SlotLoop::run(self, body);
+    }
+
+    fn run_judged(&mut self, body: &mut dyn FnMut(T) -> R, judge: &dyn Fn(&R) -> Judgement) {
+        SlotLoop::run_judged(self, body, judge);
+    }
+
+    fn run_emitting(&mut self, body: &mut dyn FnMut(T, &ItemContext<'_, R>)) {
+        SlotLoop::run_emitting(self, &mut |item, slot| {
+            body(item, &ItemContext::there(&*slot))
+        });
+    }
+}
+
+impl<R: Serialize> There<R> for SlotItem<R> {
+    fn emit(&self, value: R) {
+        SlotItem::emit(self, &value);
+    }
+
+    fn index(&self) -> u64 {
+        SlotItem::index(self)
+    }
+
+    fn attempt(&self) -> u32 {
+        SlotItem::attempt(self)
+    }
+
+    fn stop_token(&self) -> StopToken {
+        SlotItem::stop_token(self)
+    }
+
+    fn key(&self) -> String {
+        SlotItem::key(self)
+    }
+}
+
+/// The life of a slot whose items run in processes.
+fn isolated<C, T, R, F>(io: &mut SlotIo, pool: &Pool, captures: &C, child: Serve<F>, maker: F)
+where
+    C: Serialize,
+    T: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+    F: Pointer,
+{
+    let run = policy::check(policy::Start::Block { name: None })
+        .map_err(Failure::Denied)
+        .and_then(|()| Ok(Body::new(child, maker)?))
+        .and_then(|body| ChildRun::new(Start::here()?, body, captures, true));
+    let run = match run {
+        Ok(run) => Arc::new(run.with_key(io.call())),
+        Err(failure) => panic!("its worker has no process for it: it {failure}"),
+    };
+    let stop = io.stop().clone();
+    let Some(mut session) = Session::open(pool, run, Arc::new(PassedOn), &stop) else {
+        return;
+    };
+    while let Some(work) = io.next() {
+        let mut items = VecDeque::new();
+        match from_bytes::<T>(&work.value) {
+            Ok(value) => items.push_back(Item {
+                index: work.index,
+                attempt: work.attempt,
+                value,
+            }),
+            Err(error) => {
+                let said = Said::Codec(CodecReport::new::<T>(What::Item, &error));
+                io.end(&work, 0, said, Vec::new());
+                continue;
+            }
+        }
+        let mut number = 0;
+        let mut end = None;
+        while end.is_none() {
+            let tried =
+                session.batch(
+                    &mut items,
+                    1,
+                    work.limit,
+                    &mut |outcome: Outcome<T, R>| match outcome {
+                        Outcome::Value(_, value, judgement) => {
+                            end = Some(value_said(&value, judgement))
+                        }
+                        Outcome::Output(_, value) => {
+                            if let Ok(value) = to_bytes(&value) {
+                                io.output(&work, number, value);
+                                number += 1;
+                            }
+                        }
+                        Outcome::Ended(_) => end = Some((Said::Ended, Vec::new())),
+                        Outcome::Failed(_, failure) => end = Some((said_of(failure), Vec::new())),
+                        Outcome::Note(note) => take_note(note),
+                    },
+                );
+            if let Err(failure) = tried {
+                end = end.or_else(|| Some((said_of(failure), Vec::new())));
+            }
+        }
+        let (said, value) = end.unwrap_or((Said::Stopped, Vec::new()));
+        io.end(&work, number, said, value);
+    }
+    let _ = session.finish(&mut take_note);
+}
+
+fn value_said<R: Serialize>(value: &R, judgement: Judgement) -> (Said, Vec<u8>) {
+    match to_bytes(value) {
+        Ok(value) => (Said::Value(judgement.into()), value),
+        Err(error) => {
+            let report = CodecReport::new::<R>(What::Output, &error);
+            (Said::Codec(report), Vec::new())
+        }
+    }
+}
+
+fn said_of(failure: Failure) -> Said {
+    match failure {
+        Failure::Panicked(panicked) => Said::Panicked(panicked),
+        Failure::Stopped => Said::Stopped,
+        Failure::TimedOut(limit) => Said::TimedOut(limit),
+        Failure::There(report) => Said::Codec(report),
+        failure => Said::Crashed(failure.to_string()),
+    }
+}
+
+/// An item that is with the run.
+struct Away<T> {
+    attempt: u32,
+    value: T,
+    /// A place among all calls that share the throttle.
+    _permit: Option<Permit>,
+    _span: Place,
+}
+
+/// Has all items run on the cluster, and takes in what comes of them.
+fn dispatch<T, R>(
+    worker: &mut Worker<T, R>,
+    cluster: &Cluster,
+    body: Body<SlotIo>,
+    captures: Vec<u8>,
+    is_limited: bool,
+) where
+    T: Serialize,
+    R: Serialize + DeserializeOwned,
+{
+    #[cfg(feature = "journal")]
+    if !worker.journalling() {
+        return;
+    }
+    let call = Arc::clone(worker.call());
+    let throttle = call.throttle();
+    let plan = Plan {
+        body,
+        captures,
+        throttle: is_limited.then_some(throttle),
+        title: call.site.title(),
+    };
+    let sleeping = Arc::downgrade(&call);
+    let wake = Box::new(move || {
+        if let Some(call) = sleeping.upgrade() {
+            call.to_workers.notify();
+        }
+    });
+    let run = match Run::start(cluster, plan, wake) {
+        Ok(run) => run,
+        Err(error) => return call.fail(None, Cause::Cluster(error)),
+    };
+    let dispatcher = Dispatcher {
+        worker,
+        call,
+        run,
+        away: HashMap::new(),
+        next: None,
+        permit: None,
+        throttle,
+        is_limited,
+        closing: None,
+        last: Instant::now(),
+        is_over: false,
+    };
+    dispatcher.run();
+}
+
+/// The thread of a call on a cluster.
+struct Dispatcher<'a, 'w, T, R> {
+    worker: &'a mut Worker<'w, T, R>,
+    call: Arc<Call>,
+    run: Run,
+    away: HashMap<u64, Away<T>>,
+    /// An item that may not start yet.
+    next: Option<Numbered<T>>,
+    permit: Option<Permit>,
+    throttle: usize,
+    /// Somebody has said what the throttle is; otherwise it follows the workers.
+    is_limited: bool,
+    /// The run has been closed; and stopped, if that is true.
+    closing: Option<bool>,
+    last: Instant,
+    is_over: bool,
+}
+
+/// How many items are handed over before news is looked at.
+const ROUND: usize = 128;
+/// How long the dispatcher sleeps at most; and where nobody wakes it.
+const LONG: Duration = Duration::from_millis(500);
+const SHORT: Duration = Duration::from_millis(5);
+
+impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
+    fn run(mut self) {
+        loop {
+            self.take_in();
+            self.follow_call();
+            if self.is_over || (self.closing.is_some() && self.away.is_empty()) {
+                break;
+            }
+            if self.closing.is_some() {
+                self.wait_for_news(LONG);
+            } else if !self.hand_over() {
+                break;
+            }
+        }
+        if let Some(item) = self.next.take() {
+            self.worker.put_back(item);
+        }
+        self.end_rest();
+        self.worker.exit().lane.flush_now();
+    }
+
+    /// What has been changed about the call.
+    fn follow_call(&mut self) {
+        if self.call.is_closed() {
+            let stop = self.call.stop.is_stopping();
+            if self.closing != Some(true) && self.closing != Some(stop) {
+                self.closing = Some(stop);
+                self.run.close(stop);
+            }
+            return;
+        }
+        let throttle = self.call.throttle();
+        if self.is_limited && throttle != self.throttle {
+            self.throttle = throttle;
+            self.run.set_throttle(throttle);
+        }
+        let lane = &self.worker.exit().lane;
+        // In order, an item's outputs may have to wait for those of another, which must then come in.
+        let most = self.call.quota().saturating_mul(throttle);
+        self.run
+            .set_full(!self.call.is_ordered() && lane.ahead() >= most);
+    }
+
+    fn wait_for_news(&self, longest: Duration) {
+        let run = &self.run;
+        let closing = self.closing;
+        let end = Instant::now() + longest;
+        let call = &self.call;
+        let look = || {
+            let is_late = Instant::now() >= end;
+            let changed = closing != Some(true) && call.stop.is_stopping()
+                || closing.is_none() && call.is_closed();
+            (run.has_news() || changed || is_late).then_some(())
+        };
+        call.to_workers.wait_with(look, || longest);
+    }
+
+    /// Hands over what there is, or waits for something. False when all is done.
+    fn hand_over(&mut self) -> bool {
+        for round in 0..ROUND {
+            let longest = if round == 0 { LONG } else { Duration::ZERO };
+            match self.next_item(longest) {
+                Found::Item(item) => self.give(item),
+                Found::Nothing => return true,
+                Found::End if self.call.is_closed() => return true,
+                Found::End if self.away.is_empty() && !self.run.has_news() => return false,
+                Found::End => {
+                    if round == 0 {
+                        self.wait_for_news(LONG);
+                    }
+                    return true;
+                }
+            }
+        }
+        true
+    }
+
+    /// The next item that may start.
+    fn next_item(&mut self, longest: Duration) -> Found<T> {
+        let call = Arc::clone(&self.call);
+        let control = call.control.as_deref();
+        if let Some(gate) = control.and_then(|it| it.gate())
+            && !call.holds(gate)
+            && self.permit.is_none()
+        {
+            self.permit = gate.try_pass();
+            if self.permit.is_none() {
+                self.wait_for_news(SHORT.min(longest));
+                return Found::Nothing;
+            }
+        }
+        let is_full = self.worker.exit().lane.ahead() > 0 && !call.is_ordered();
+        let longest = if is_full { longest.min(SHORT) } else { longest };
+        let found = match self.next.take() {
+            Some(item) => Found::Item(item),
+            None => {
+                let run = &self.run;
+                self.worker.poll(&|| run.has_news(), longest)
+            }
+        };
+        let Found::Item(item) = found else {
+            return found;
+        };
+        let pause = control.map_or(Duration::ZERO, |it| it.until_rate_allows());
+        if pause.is_zero() {
+            return Found::Item(item);
+        }
+        self.next = Some(item);
+        self.wait_for_news(pause.min(LONG).min(longest));
+        Found::Nothing
+    }
+
+    fn give(&mut self, (index, value): Numbered<T>) {
+        let exit = self.worker.exit();
+        let attempt = exit.attempt(index);
+        let name = Try { index, attempt };
+        let control = exit.control();
+        exit.tell_began(std::iter::once(name));
+        let span = control.map(|it| it.span(name, self.call.throttle(), Runner::Process));
+        let written = match to_bytes(&value) {
+            Ok(written) => written,
+            Err(error) => {
+                let report = CodecReport::new::<T>(What::Item, &error);
+                let cause = Cause::Process(ProcessError::new(Failure::Write(report)));
+                return settle::failed(exit, name, value, false, cause, Duration::ZERO);
+            }
+        };
+        let limit = control.and_then(|it| it.time_limit());
+        self.run.give(index, attempt, limit, written);
+        let away = Away {
+            attempt,
+            value,
+            _permit: self.permit.take(),
+            _span: span.unwrap_or_default(),
+        };
+        self.away.insert(index, away);
+    }
+
+    /// Takes in what there is.
+    fn take_in(&mut self) {
+        let all = self.run.take_news();
+        if all.is_empty() {
+            return;
+        }
+        let before = self.away.len();
+        for news in all {
+            self.take(news);
+        }
+        let ended = before.saturating_sub(self.away.len()) as u64;
+        if ended > 0 {
+            let now = Instant::now();
+            self.call.pace.record(now - self.last, ended);
+            self.last = now;
+        }
+        self.worker.exit().lane.flush();
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::Said {
+                index,
+                attempt,
+                said,
+                took,
+                value,
+            } => self.said(Try { index, attempt }, said, took, &value),
+            News::Failed {
+                index,
+                attempt,
+                error,
+            } => {
+                if let Some(item) = self.back(Try { index, attempt }) {
+                    let cause = Cause::Cluster(error);
+                    self.failed(Try { index, attempt }, item, false, cause, Duration::ZERO);
+                }
+            }
+            News::NotRun { index, attempt } => {
+                if let Some(item) = self.back(Try { index, attempt }) {
+                    self.not_run(index, item);
+                }
+            }
+            News::Slots(slots) => {
+                if !self.is_limited && slots > 0 {
+                    self.call.set_throttle(slots.max(DEFAULT_THROTTLE));
+                }
+            }
+            News::Over(error) => {
+                self.is_over = true;
+                self.call.fail(None, Cause::Cluster(error));
+            }
+        }
+    }
+
+    fn back(&mut self, name: Try) -> Option<T> {
+        let is_it = |it: &Away<T>| it.attempt == name.attempt;
+        match self.away.get(&name.index) {
+            Some(away) if is_it(away) => self.away.remove(&name.index).map(|it| it.value),
+            _ => None,
+        }
+    }
+
+    fn not_run(&self, index: u64, item: T) {
+        let cause = match drop_caught(item) {
+            Ok(()) => self.call.end_came_first(false),
+            Err(payload) => Cause::DropPanicked(payload),
+        };
+        self.worker.exit().end_not_run(index, cause);
+    }
+
+    fn failed(&self, name: Try, item: T, may_pass: bool, cause: Cause, took: Duration) {
+        settle::failed(self.worker.exit(), name, item, may_pass, cause, took);
+    }
+
+    fn said(&mut self, name: Try, said: Said, took: Duration, value: &[u8]) {
+        if let Said::Note(note) = said {
+            return take_note(note);
+        }
+        if let Said::Output = said {
+            return self.output(name, value);
+        }
+        let Some(item) = self.back(name) else {
+            return;
+        };
+        self.call.slowest.note(name.index, took);
+        match said {
+            Said::Value(meaning) => match from_bytes::<R>(value) {
+                Ok(value) => {
+                    let exit = self.worker.exit();
+                    settle::value(exit, name, item, value, meaning.into(), took);
+                }
+                Err(error) => {
+                    let cause = unread::<R>(&error);
+                    self.failed(name, item, false, cause, took);
+                }
+            },
+            Said::Ended => settle::ended(self.worker.exit(), name, took),
+            Said::Panicked(panicked) => {
+                let cause = Cause::Panicked(panicked.into_payload());
+                self.failed(name, item, true, cause, took);
+            }
+            Said::NoState(panicked) => {
+                let cause = Cause::InitPanicked(panicked.into_payload());
+                self.call.fail(None, cause);
+                self.not_run(name.index, item);
+            }
+            Said::Codec(report) => {
+                let cause = Cause::Process(ProcessError::new(Failure::There(report)));
+                self.failed(name, item, false, cause, took);
+            }
+            Said::TimedOut(limit) => self.failed(name, item, true, Cause::TimedOut(limit), took),
+            Said::Crashed(text) => {
+                let error = ClusterError::new(ClusterErrorKind::Worker, text);
+                self.failed(name, item, true, Cause::Cluster(error), took);
+            }
+            Said::Stopped => {
+                let cause = self.call.end_came_first(true);
+                self.failed(name, item, false, cause, took);
+            }
+            Said::NotRun => self.not_run(name.index, item),
+            Said::Output | Said::Note(_) => {}
+        }
+    }
+
+    fn output(&mut self, name: Try, value: &[u8]) {
+        let is_it = |it: &Away<T>| it.attempt == name.attempt;
+        if self.call.stop.is_stopping() || !self.away.get(&name.index).is_some_and(is_it) {
+            return;
+        }
+        match from_bytes::<R>(value) {
+            Ok(value) => self.worker.exit().lane.pass_on(name.index, value),
+            Err(error) => {
+                if let Some(item) = self.back(name) {
+                    self.failed(name, item, false, unread::<R>(&error), Duration::ZERO);
+                }
+            }
+        }
+    }
+
+    /// What is still away when the run is over.
+    fn end_rest(&mut self) {
+        for (index, away) in std::mem::take(&mut self.away) {
+            let name = Try {
+                index,
+                attempt: away.attempt,
+            };
+            let cause = self.call.end_came_first(true);
+            self.failed(name, away.value, false, cause, Duration::ZERO);
+        }
+    }
+}
+
+fn unread<R>(error: &crate::process::wire::CodecError) -> Cause {
+    let report = CodecReport::new::<R>(What::Output, error);
+    Cause::Process(ProcessError::new(Failure::Read(report)))
+}

@@ -1,0 +1,259 @@
+//! Jobs on other machines: what `start_job!(on = cluster(&cluster), ..)` expands to.
+//!
+//! Such a job is a call with one item, which is what the body has captured; the job is fed with what comes of it.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::backend::{Backend, SuspendError};
+use super::context::{JobContext, There};
+use super::error::JobErrorKind;
+use super::feed::{Feeder, Recorder, fed_on, pump};
+use super::handle::Job;
+use super::record::Level;
+use crate::capture::AllSent;
+use crate::cluster::{Cluster, ClusterError, ClusterErrorKind, SlotIo, SlotItem, SlotLoop};
+use crate::context::{self as surroundings, Context, CurrentJob};
+use crate::error::Cause;
+use crate::foreach::{IntoCluster, Options, Results, foreach_on};
+use crate::process::entry::Serve;
+use crate::stop::StopToken;
+use crate::values::{SentOutput, made};
+
+/// What the macro passes on. Not named by users, who write `name = "parse"` and the like.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ClusterJobOptions {
+    name: Option<Arc<str>>,
+    timeout: Option<Duration>,
+    cluster: Option<Cluster>,
+}
+
+impl ClusterJobOptions {
+    /// Every option at its default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The name of the job.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long the job may take from the start of its body.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// `on = cluster(&cluster)`.
+    pub fn on_cluster(mut self, cluster: impl IntoCluster) -> Self {
+        self.cluster = Some(cluster.into_cluster());
+        self
+    }
+}
+
+/// A job of one output, on another machine.
+#[track_caller]
+pub fn cluster_job<K, C, T>(options: ClusterJobOptions, captures: K, body: fn(C) -> T) -> Job<T>
+where
+    K: AllSent<Itself = C> + 'static,
+    C: Serialize + DeserializeOwned + Send + 'static,
+    T: SentOutput + 'static,
+{
+    start(
+        options,
+        |_| captures.itself(),
+        serve_value::<C, T>,
+        body,
+        Location::caller(),
+    )
+}
+
+/// A job of as many outputs as it emits, on another machine.
+#[track_caller]
+pub fn cluster_job_emitting<K, C, T>(
+    options: ClusterJobOptions,
+    captures: K,
+    body: fn(C, &JobContext<T>),
+) -> Job<T>
+where
+    K: AllSent<Itself = C> + 'static,
+    C: Serialize + DeserializeOwned + Send + 'static,
+    T: SentOutput + 'static,
+{
+    let with_head = |head| (head, captures.itself());
+    start(
+        options,
+        with_head,
+        serve_emitting::<C, T>,
+        body,
+        Location::caller(),
+    )
+}
+
+/// What the body of a job can ask of it.
+type Head = (u64, String);
+
+/// In a worker.
+fn serve_value<C, T>(io: &mut SlotIo, body: fn(C) -> T)
+where
+    C: DeserializeOwned,
+    T: Serialize,
+{
+    SlotLoop::new(io).run(&mut |captures| body(captures));
+}
+
+/// In a worker.
+fn serve_emitting<C, T>(io: &mut SlotIo, body: fn(C, &JobContext<T>))
+where
+    C: Serialize + DeserializeOwned + Send + 'static,
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    SlotLoop::new(io).run_emitting(
+        &mut |((id, name), captures): (Head, C), slot: Arc<SlotItem<T>>| {
+            body(
+                captures,
+                &JobContext::there(Box::new(OnSlot { id, name, slot })),
+            );
+        },
+    );
+}
+
+/// A job as its body in a worker sees it.
+struct OnSlot<T> {
+    id: u64,
+    name: String,
+    slot: Arc<SlotItem<T>>,
+}
+
+impl<T: Serialize> There<T> for OnSlot<T> {
+    fn emit(&self, value: T) {
+        self.slot.emit(&value);
+    }
+
+    fn stop_token(&self) -> StopToken {
+        self.slot.stop_token()
+    }
+
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn record(&self, level: Level, text: String) {
+        self.slot.note(level.number(), text);
+    }
+}
+
+/// Work on other machines, which ends when the call is stopped.
+struct OnCluster;
+
+impl Backend for OnCluster {
+    fn can_hold(&self) -> bool {
+        false
+    }
+
+    fn suspend(&self) -> Result<(), SuspendError> {
+        Err(SuspendError::new(
+            "a job on a cluster cannot be suspended: its worker has other items to run; a job in a process of this \
+             machine can, without `on = cluster(..)`",
+        ))
+    }
+
+    fn resume(&self) -> Result<(), SuspendError> {
+        Err(SuspendError::new(
+            "a job on a cluster is never suspended, so it cannot be resumed",
+        ))
+    }
+}
+
+/// What the body records goes to the records of its job.
+struct ToRecords<T>(Recorder<T>);
+
+impl<T: Send> CurrentJob for ToRecords<T> {
+    fn as_any(&self) -> &dyn std::any::Any {
+        &()
+    }
+
+    fn note(&self, level: u8, text: String) {
+        self.0.record(Level::of_number(level), text);
+    }
+}
+
+fn start<S, F, T>(
+    options: ClusterJobOptions,
+    item: impl FnOnce(Head) -> S,
+    serve: Serve<F, SlotIo>,
+    body: F,
+    source: &'static Location<'static>,
+) -> Job<T>
+where
+    S: Serialize + Send + 'static,
+    F: crate::process::entry::Pointer,
+    T: SentOutput + 'static,
+{
+    let ClusterJobOptions {
+        name,
+        timeout,
+        cluster,
+    } = options;
+    let stop = StopToken::child_of_current();
+    let (job, feeder) = fed_on(
+        Box::new(OnCluster),
+        name,
+        source,
+        "start_job!",
+        stop.clone(),
+    );
+    let item = item((job.id(), job.name().to_owned()));
+    let mut call = Options::new()
+        .name(job.name().to_owned())
+        .throttle(1)
+        .emitting();
+    if let Some(limit) = timeout {
+        call = call.timeout(limit);
+    }
+    let cluster =
+        cluster.ok_or_else(|| ClusterError::new(ClusterErrorKind::Options, "no cluster was named"));
+    let entered = surroundings::enter(Context {
+        stop: Some(stop),
+        job: Some(Arc::new(ToRecords(feeder.recorder()))),
+        ..surroundings::current()
+    });
+    let results = foreach_on(cluster, [item], call, (), serve, body, made::<T>());
+    drop(entered);
+    pump(feeder, move |feeder| feed(results, feeder));
+    job
+}
+
+fn feed<T>(results: Results<T>, feeder: Feeder<T>) {
+    let mut end = Ok(());
+    for outcome in results.outcomes() {
+        match outcome {
+            Ok(value) => feeder.output(value),
+            Err(error) if end.is_err() && error.is_stopped() => {}
+            Err(error) => {
+                end = Err(match error.is_stopped() {
+                    true => JobErrorKind::Stopped,
+                    false => match error.cause() {
+                        Cause::Panicked(_) => match error.into_cause() {
+                            Cause::Panicked(payload) => JobErrorKind::Panicked(payload),
+                            _ => JobErrorKind::Stopped,
+                        },
+                        _ => JobErrorKind::Item(error),
+                    },
+                });
+            }
+        }
+    }
+    feeder.finish(end);
+}

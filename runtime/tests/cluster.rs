@@ -1,0 +1,812 @@
+//! The promises about a cluster, with a real server and workers that are processes of this program.
+
+#![cfg(all(target_os = "linux", feature = "cluster"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use runspace::cluster::{ClusterErrorKind, status};
+use runspace::{Cause, Cluster, Plan, foreach_parallel, start_job};
+use rustix::process::Signal;
+use support::census::{by_index, die};
+use support::nats::{KEY, Server, Worker};
+use support::{until, within};
+
+/// The lines that items have written into a file: who ran what.
+fn lines(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// For bodies: adds a line to a file, in one piece.
+fn note(path: &Path, line: &str) {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.append(true).create(true).open(path).unwrap();
+    file.write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+#[test]
+fn items_run_in_workers_and_results_come_back() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let worker = server.worker(2);
+        let offset = 10_u64;
+        let results = foreach_parallel!(
+            0..200_u64,
+            on = cluster(&cluster),
+            ordered = true,
+            using(offset),
+            |n| (n + offset, std::process::id())
+        );
+        let expected = (10..210).map(|n| (n, worker.pid()));
+        assert!(results.eq(expected));
+        let status = status(&cluster, Duration::from_millis(500)).unwrap();
+        assert!(status.runs.is_empty(), "nothing is left: {status}");
+        assert_eq!(status.workers.len(), 1);
+        assert_eq!(status.workers[0].pid, worker.pid());
+        assert_eq!(status.workers[0].done, 200);
+    });
+}
+
+#[test]
+fn what_is_large_travels_too() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(2);
+        let table = vec![7_u8; 3 << 20];
+        let items = (0..4_u8).map(|n| vec![n; (1 << 20) + usize::from(n)]);
+        let results = foreach_parallel!(
+            items,
+            on = cluster(&cluster),
+            ordered = true,
+            using(table),
+            |item| {
+                let mut answer = item;
+                answer.push(table[table.len() - 1]);
+                answer
+            }
+        );
+        for (n, result) in (0..4_u8).zip(results) {
+            let mut expected = vec![n; (1 << 20) + usize::from(n)];
+            expected.push(7);
+            assert!(result == expected, "item {n}");
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_is_killed_costs_no_item() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server
+            .builder()
+            .ack_wait(Duration::from_millis(1500))
+            .connect()
+            .unwrap();
+        let mut first = server.worker(2);
+        let second = server.worker(2);
+        let mut results = foreach_parallel!(0..60_u64, on = cluster(&cluster), |n| {
+            std::thread::sleep(Duration::from_millis(100));
+            (n, std::process::id())
+        });
+        let mut all: Vec<(u64, u32)> = results.by_ref().take(10).collect();
+        first.kill();
+        all.extend(results);
+        all.sort_unstable();
+        assert!(all.iter().map(|it| it.0).eq(0..60));
+        assert!(
+            all.iter().any(|it| it.1 == first.pid()) && all.iter().any(|it| it.1 == second.pid())
+        );
+    });
+}
+
+/// How many items go through the death of the server.
+const MANY: u64 = if cfg!(debug_assertions) {
+    3_000
+} else {
+    20_000
+};
+
+#[test]
+fn a_server_that_is_killed_costs_no_result() {
+    within(240, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server
+            .builder()
+            .ack_wait(Duration::from_secs(5))
+            .connect()
+            .unwrap();
+        let _workers = [server.worker(2), server.worker(2)];
+        let results = foreach_parallel!(0..MANY, on = cluster(&cluster), throttle = 64, |n| n);
+        let mut seen = vec![0_u8; usize::try_from(MANY).unwrap()];
+        let mut count = 0;
+        for n in results {
+            seen[usize::try_from(n).unwrap()] += 1;
+            count += 1;
+            if count == MANY / 3 || count == MANY / 2 {
+                server.kill();
+                server.run();
+            }
+        }
+        let wrong: Vec<usize> = (0..seen.len()).filter(|n| seen[*n] != 1).collect();
+        assert!(wrong.is_empty(), "not exactly once: {wrong:?}");
+    });
+}
+
+#[test]
+fn an_item_that_kills_its_workers_ends_as_an_error() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server
+            .builder()
+            .ack_wait(Duration::from_millis(1000))
+            .max_deliver(2)
+            .connect()
+            .unwrap();
+        let mut workers = vec![server.worker(1), server.worker(1), server.worker(1)];
+        let outcomes = foreach_parallel!(0..20_u64, on = cluster(&cluster), |n| {
+            if n == 7 {
+                die(Signal::KILL);
+            }
+            n
+        })
+        .outcomes();
+        let all = by_index(outcomes, |n| *n, 20);
+        for (index, outcome) in all {
+            match outcome {
+                Ok(n) => assert_eq!(n, index),
+                Err(error) => {
+                    assert_eq!(index, 7, "{error}");
+                    let Cause::Cluster(cause) = error.cause() else {
+                        panic!("{error}")
+                    };
+                    assert_eq!(cause.kind(), ClusterErrorKind::Poison);
+                    assert!(error.to_string().contains("2 times"), "{error}");
+                }
+            }
+        }
+        let alive = workers
+            .iter_mut()
+            .filter_map(|it| it.is_running().then_some(()))
+            .count();
+        assert_eq!(alive, 1);
+    });
+}
+
+#[test]
+fn in_isolation_a_crash_costs_one_item_and_no_worker() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.builder().isolate(true).connect().unwrap();
+        let mut worker = server.worker(2);
+        let own = worker.pid();
+        let outcomes = foreach_parallel!(0..12_u64, on = cluster(&cluster), using(own), |n| {
+            assert!(std::process::id() != own && n != 3, "item three");
+            if n == 7 {
+                std::process::abort();
+            }
+            n
+        })
+        .outcomes();
+        let all = by_index(outcomes, |n| *n, 12);
+        for (index, outcome) in all {
+            match (index, outcome) {
+                (3, Err(error)) => assert!(error.to_string().contains("item three"), "{error}"),
+                (7, Err(error)) => {
+                    let Cause::Cluster(cause) = error.cause() else {
+                        panic!("{error}")
+                    };
+                    assert_eq!(cause.kind(), ClusterErrorKind::Worker);
+                    assert!(error.to_string().contains("SIGABRT"), "{error}");
+                }
+                (index, outcome) => assert_eq!(outcome.unwrap(), index),
+            }
+        }
+        assert!(worker.is_running());
+    });
+}
+
+#[test]
+fn in_isolation_an_item_out_of_time_is_ended() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker_with(1, |it| {
+            it.env("RUNSPACE_ISOLATE", "1");
+        });
+        let outcomes = foreach_parallel!(
+            0..3_u64,
+            on = cluster(&cluster),
+            timeout = Duration::from_millis(700),
+            |n| {
+                if n == 1 {
+                    std::thread::sleep(Duration::from_secs(600));
+                }
+                n
+            }
+        )
+        .outcomes();
+        let all = by_index(outcomes, |n| *n, 3);
+        assert!(matches!(
+            all[&1].as_ref().unwrap_err().cause(),
+            Cause::TimedOut(_)
+        ));
+        assert!(all[&0].is_ok() && all[&2].is_ok());
+    });
+}
+
+#[test]
+fn items_that_take_longer_than_the_ack_wait_run_once() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server
+            .builder()
+            .ack_wait(Duration::from_millis(1500))
+            .connect()
+            .unwrap();
+        let _workers = [server.worker(2), server.worker(2)];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ran");
+        let results =
+            foreach_parallel!(0..4_u64, on = cluster(&cluster), using(path.clone()), |n| {
+                note(&path, &n.to_string());
+                std::thread::sleep(Duration::from_secs(4));
+                n
+            });
+        let mut all: Vec<u64> = results.collect();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3]);
+        assert_eq!(lines(&path).len(), 4, "{:?}", lines(&path));
+    });
+}
+
+#[test]
+fn a_worker_that_is_told_to_leave_finishes_and_hands_back() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        // So long that nothing would be delivered again within the test if it were not handed back.
+        let cluster = server
+            .builder()
+            .ack_wait(Duration::from_secs(100))
+            .connect()
+            .unwrap();
+        let mut first = server.worker(2);
+        let second = server.worker(2);
+        let mut results = foreach_parallel!(0..40_u64, on = cluster(&cluster), |n| {
+            std::thread::sleep(Duration::from_millis(150));
+            (n, std::process::id())
+        });
+        let mut all: Vec<(u64, u32)> = results.by_ref().take(6).collect();
+        first.term();
+        all.extend(results);
+        all.sort_unstable();
+        assert!(all.iter().map(|it| it.0).eq(0..40));
+        assert_eq!(first.wait(), Some(0), "{}", first.said());
+        assert!(all.iter().filter(|it| it.1 == second.pid()).count() > 20);
+    });
+}
+
+#[test]
+fn workers_join_a_run_that_is_under_way() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let results = foreach_parallel!(0..30_u64, on = cluster(&cluster), |n| {
+            std::thread::sleep(Duration::from_millis(50));
+            (n, std::process::id())
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let first = server.worker(1);
+        let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut second = None;
+        for (_, pid) in results {
+            *seen.entry(pid).or_default() += 1;
+            second.get_or_insert_with(|| server.worker(1));
+        }
+        let second = second.unwrap();
+        assert_eq!(seen.values().sum::<u64>(), 30);
+        assert!(
+            seen.contains_key(&first.pid()) && seen.contains_key(&second.pid()),
+            "{seen:?}"
+        );
+    });
+}
+
+/// This program with another build id.
+fn another_build(folder: &Path) -> std::path::PathBuf {
+    let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    // The note: its name's length, its content's length, its kind, its name.
+    let head = [4_u32, 20, 3].map(u32::to_le_bytes).concat();
+    let note = [&head[..], b"GNU\0"].concat();
+    match bytes.windows(note.len()).position(|it| it == note) {
+        Some(at) => bytes[at + note.len()] ^= 0xff,
+        // The hash of the file takes its place.
+        None => bytes.extend_from_slice(b"another"),
+    }
+    let path = folder.join("another");
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_worker_of_another_build_is_refused_with_both_hashes() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server
+            .builder()
+            .worker_timeout(Duration::from_secs(4))
+            .connect()
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let worker = Worker::start(&another_build(folder.path()), &server.url(), 1, |_| {});
+        let outcomes: Vec<_> = foreach_parallel!(0..3_u64, on = cluster(&cluster), |n| n)
+            .outcomes()
+            .collect();
+        let failed = |it: &&runspace::ItemError| !it.is_stopped();
+        let error = outcomes
+            .iter()
+            .filter_map(|it| it.as_ref().err())
+            .find(failed)
+            .unwrap();
+        let Cause::Cluster(cause) = error.cause() else {
+            panic!("{error}")
+        };
+        assert_eq!(cause.kind(), ClusterErrorKind::NoWorker);
+        let text = error.to_string();
+        let build = |text: &str, before: &str| {
+            let rest = text
+                .split(before)
+                .nth(1)
+                .unwrap_or_else(|| panic!("{text}"));
+            rest.chars()
+                .take_while(char::is_ascii_hexdigit)
+                .collect::<String>()
+        };
+        let own = build(&text, "(build ");
+        let other = build(&text, "is of build ");
+        assert!(
+            own.len() >= 16 && other.len() >= 16 && own != other,
+            "{text}"
+        );
+        // It says so itself.
+        until(|| worker.said().contains("is of another build"));
+        assert!(
+            worker.said().contains(&own) && worker.said().contains(&other),
+            "{}",
+            worker.said()
+        );
+        // One that was named a run ends with an error.
+        let outcomes = foreach_parallel!(0..1_u64, on = cluster(&cluster), |n| n);
+        let mut run = None;
+        until(|| {
+            run = status(&cluster, Duration::from_millis(100))
+                .unwrap()
+                .runs
+                .pop();
+            run.is_some()
+        });
+        let run = run.unwrap().run;
+        let mut named = Worker::start(&folder.path().join("another"), &server.url(), 1, |it| {
+            it.env("RUNSPACE_RUN", &run);
+        });
+        assert_eq!(named.wait(), Some(1));
+        drop(worker);
+        outcomes.stop();
+    });
+}
+
+#[test]
+fn a_worker_for_one_run_ends_with_it() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let results = foreach_parallel!(0..5_u64, on = cluster(&cluster), |n| n);
+        let mut run = None;
+        until(|| {
+            run = status(&cluster, Duration::from_millis(100))
+                .unwrap()
+                .runs
+                .pop();
+            run.is_some()
+        });
+        let run = run.unwrap();
+        assert!(run.title.contains("cluster.rs"), "{run:?}");
+        let mut worker = server.worker_with(1, |it| {
+            it.env("RUNSPACE_RUN", &run.run);
+        });
+        assert_eq!(results.count(), 5);
+        assert_eq!(worker.wait(), Some(0), "{}", worker.said());
+    });
+}
+
+#[test]
+fn who_has_not_the_key_gets_no_code_run() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ran");
+        let worker = server.worker(1);
+        let stranger = server
+            .builder()
+            .key("another key than that of the tests")
+            .worker_timeout(Duration::from_secs(3))
+            .connect()
+            .unwrap();
+        let outcomes = foreach_parallel!(
+            0..2_u64,
+            on = cluster(&stranger),
+            using(path.clone()),
+            |n| {
+                note(&path, &n.to_string());
+                n
+            }
+        );
+        let failed = outcomes
+            .outcomes()
+            .filter_map(Result::err)
+            .find(|it| !it.is_stopped());
+        let failed = failed.expect("no worker has come");
+        assert!(matches!(failed.cause(), Cause::Cluster(_)), "{failed}");
+        assert!(lines(&path).is_empty());
+        until(|| worker.said().contains("refused the announcement of a run"));
+    });
+}
+
+/// Speaks to the server as anyone can who may publish.
+fn publish(server: &Server, subject: &str, payload: &[u8]) {
+    let address = server.url();
+    let mut stream = std::net::TcpStream::connect(address.trim_start_matches("nats://")).unwrap();
+    stream
+        .write_all(b"CONNECT {\"verbose\":false}\r\n")
+        .unwrap();
+    write!(stream, "PUB {subject} {}\r\n", payload.len()).unwrap();
+    stream.write_all(payload).unwrap();
+    stream.write_all(b"\r\nPING\r\n").unwrap();
+    let mut said = Vec::new();
+    let mut part = [0; 1024];
+    while !said.windows(4).any(|it| it == b"PONG") {
+        let read = stream.read(&mut part).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&said));
+        said.extend_from_slice(&part[..read]);
+    }
+}
+
+#[test]
+fn a_forged_message_is_refused() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ran");
+        let results =
+            foreach_parallel!(0..2_u64, on = cluster(&cluster), using(path.clone()), |n| {
+                note(&path, &n.to_string());
+                std::thread::sleep(Duration::from_millis(500));
+                n
+            });
+        let mut run = None;
+        until(|| {
+            run = status(&cluster, Duration::from_millis(100))
+                .unwrap()
+                .runs
+                .pop();
+            run.is_some()
+        });
+        let run = run.unwrap().run;
+        for size in [0, 5, 40, 4000] {
+            publish(&server, &format!("runspace.i.{run}"), &vec![b'x'; size]);
+            publish(&server, &format!("runspace.r.{run}"), &vec![b'x'; size]);
+            publish(&server, &format!("runspace.ctl.{run}"), &vec![b'x'; size]);
+            publish(&server, &format!("runspace.note.{run}"), &vec![b'x'; size]);
+            publish(&server, "runspace.run.0123", &vec![b'x'; size]);
+        }
+        let worker = server.worker(1);
+        let mut all: Vec<u64> = results.collect();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1]);
+        assert_eq!(lines(&path).len(), 2);
+        until(|| {
+            worker
+                .said()
+                .contains("refused a message among the items of run")
+        });
+    });
+}
+
+#[test]
+fn a_server_that_is_too_old_is_refused_by_its_version() {
+    within(60, || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let info = "INFO {\"server_id\":\"X\",\"server_name\":\"old\",\"version\":\"2.9.10\",\"proto\":1,\
+                        \"host\":\"127.0.0.1\",\"port\":4222,\"headers\":true,\"max_payload\":1048576,\"jetstream\":true}\r\n";
+            stream.write_all(info.as_bytes()).unwrap();
+            let mut part = [0; 4096];
+            while let Ok(read) = stream.read(&mut part) {
+                if read == 0
+                    || part[..read].windows(4).any(|it| it == b"PING")
+                        && stream.write_all(b"PONG\r\n").is_err()
+                {
+                    break;
+                }
+            }
+        });
+        let error = Cluster::builder(format!("nats://{address}"))
+            .key(KEY)
+            .connect()
+            .unwrap_err();
+        assert_eq!(error.kind(), ClusterErrorKind::Version, "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("version 2.9.10; 2.10 is the oldest"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn what_cannot_be_connected_says_what_to_do() {
+    within(60, || {
+        let error = Cluster::builder("nats://127.0.0.1:1")
+            .key("short")
+            .connect()
+            .unwrap_err();
+        assert_eq!(error.kind(), ClusterErrorKind::Key);
+        let error = Cluster::builder("").key(KEY).connect().unwrap_err();
+        assert_eq!(error.kind(), ClusterErrorKind::Options);
+        let error = Cluster::builder("nats://127.0.0.1:1")
+            .key(KEY)
+            .connect()
+            .unwrap_err();
+        assert_eq!(error.kind(), ClusterErrorKind::Connect, "{error}");
+        let error = Cluster::builder("nats://127.0.0.1:1")
+            .key(KEY)
+            .credentials_file("/nowhere/at.all")
+            .connect()
+            .unwrap_err();
+        assert!(error.to_string().contains("/nowhere/at.all"), "{error}");
+    });
+}
+
+#[test]
+fn a_server_that_goes_away_for_good_ends_the_call() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server
+            .builder()
+            .outage(Duration::from_secs(2))
+            .connect()
+            .unwrap();
+        let _worker = server.worker(1);
+        let mut results = foreach_parallel!(0_u64.., on = cluster(&cluster), throttle = 1, |n| {
+            std::thread::sleep(Duration::from_millis(20));
+            n
+        })
+        .outcomes();
+        assert!(results.next().unwrap().is_ok());
+        server.kill();
+        let start = Instant::now();
+        let failed = results
+            .find_map(|it| it.err().filter(|it| !it.is_stopped()))
+            .unwrap();
+        let Cause::Cluster(cause) = failed.cause() else {
+            panic!("{failed}")
+        };
+        assert_eq!(cause.kind(), ClusterErrorKind::Outage, "{failed}");
+        drop(results);
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            start.elapsed()
+        );
+    });
+}
+
+#[test]
+fn a_drop_stops_what_runs_and_leaves_nothing_on_the_server() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(2);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ran");
+        let mut results = foreach_parallel!(
+            0_u64..,
+            on = cluster(&cluster),
+            throttle = 2,
+            using(path.clone()),
+            |n| {
+                if n > 3 {
+                    note(&path, "began");
+                    while !runspace::stopping() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    note(&path, "ended");
+                }
+                n
+            }
+        );
+        assert!(results.next().is_some());
+        until(|| !lines(&path).is_empty());
+        drop(results);
+        let count = |word: &str| lines(&path).iter().filter(|it| *it == word).count();
+        assert_eq!(count("began"), count("ended"), "{:?}", lines(&path));
+        let status = status(&cluster, Duration::from_millis(200)).unwrap();
+        assert!(status.runs.is_empty(), "{status}");
+    });
+}
+
+#[test]
+fn an_item_has_one_key_however_often_it_runs() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(2);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let results = foreach_parallel!(
+            0..4_u64,
+            on = cluster(&cluster),
+            retry = 2,
+            using(path.clone()),
+            |n, job| {
+                note(&path, &format!("{n} {}", job.key()));
+                assert!(job.attempt() == 3, "once more");
+                job.emit(n);
+            }
+        );
+        assert_eq!(results.count(), 4);
+        let all = lines(&path);
+        assert_eq!(all.len(), 12, "{all:?}");
+        let distinct: std::collections::BTreeSet<&String> = all.iter().collect();
+        assert_eq!(distinct.len(), 4, "{all:?}");
+    });
+}
+
+#[test]
+fn a_job_runs_on_the_cluster() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let worker = server.worker(2);
+        let number = 6;
+        let job = start_job!(on = cluster(&cluster), name = "answer", using(number), {
+            (number * 7, std::process::id())
+        });
+        assert_eq!(job.name(), "answer");
+        assert_eq!(job.join().unwrap(), (42, worker.pid()));
+        let limit = 3_u32;
+        let job = start_job!(on = cluster(&cluster), using(limit), |job| {
+            for n in 1..=limit {
+                job.information(format!("{n} of {limit}"));
+                job.emit(n * n);
+            }
+        });
+        assert_eq!(job.iter().collect::<Vec<_>>(), [1, 4, 9]);
+        job.wait();
+        let records: Vec<String> = job.records().iter().map(|it| it.text.clone()).collect();
+        assert_eq!(records, ["1 of 3", "2 of 3", "3 of 3"]);
+        let job = start_job!(on = cluster(&cluster), { panic!("a reason") });
+        let error = job.join().map(|()| ()).unwrap_err();
+        assert!(error.to_string().contains("a reason"), "{error}");
+        assert!(job_cannot_be_suspended(&cluster).contains("cannot be suspended"));
+    });
+}
+
+fn job_cannot_be_suspended(cluster: &Cluster) -> String {
+    let job = start_job!(on = cluster(cluster), {
+        while !runspace::stopping() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let error = job.suspend().unwrap_err().to_string();
+    job.stop();
+    job.wait();
+    assert_eq!(job.state(), runspace::JobState::Stopped);
+    error
+}
+
+#[test]
+fn a_plan_may_be_a_cluster() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let _worker = server.worker(2);
+        let url = server.url();
+        let ended = support::in_changed_process(
+            "a_plan_may_be_a_cluster",
+            |command| {
+                command
+                    .env("RUNSPACE_PLAN", format!("cluster:{url}"))
+                    .env("RUNSPACE_KEY", KEY);
+            },
+            || {
+                let own = std::process::id();
+                let sum: u64 = foreach_parallel!(1..=10_u64, on = plan, using(own), |n| {
+                    assert!(std::process::id() != own, "elsewhere");
+                    // A level further down: here, one after the other.
+                    foreach_parallel!([n], on = plan, |n| n).sum::<u64>()
+                })
+                .sum();
+                assert_eq!(sum, 55);
+            },
+        );
+        ended.well();
+        assert_eq!(
+            "cluster:nats://a:1".parse(),
+            Ok(Plan::Cluster("nats://a:1".to_owned()))
+        );
+    });
+}
+
+#[test]
+fn stages_of_a_pipeline_run_there() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(2);
+        let sum: u64 = runspace::pipeline!(
+            (1..=50_u64)
+                | foreach_parallel(on = cluster(&cluster), throttle = 4, |n| n * 2)
+                | filter(|n| n % 4 == 0)
+                | foreach_parallel(on = cluster(&cluster), |n| n + 1)
+                | sum()
+        );
+        let expected: u64 = (1..=50)
+            .map(|n| n * 2)
+            .filter(|n| n % 4 == 0)
+            .map(|n| n + 1)
+            .sum();
+        assert_eq!(sum, expected);
+    });
+}
