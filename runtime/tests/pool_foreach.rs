@@ -266,3 +266,20 @@ fn an_init_of_the_pool_that_panics_fails_the_call_and_runs_no_item_there() {
         assert_eq!(ran.load(Ordering::SeqCst), 0);
     });
 }
+
+#[test]
+fn a_pool_that_goes_does_not_wait_for_a_reader_who_comes_later() {
+    within(60, || {
+        let pool = pool(2);
+        let results = foreach_parallel!(0..4_u32, on = pool(&pool), buffer = 4, |n, job| {
+            for m in 0..100 {
+                job.emit((n, m));
+            }
+        });
+        until(|| pool.running() == 2);
+        // The only ones that could read are behind this line.
+        drop(pool);
+        let all: HashSet<_> = results.collect();
+        assert_eq!(all.len(), 400);
+    });
+}

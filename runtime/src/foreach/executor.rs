@@ -1,5 +1,6 @@
 //! Where the workers of a call run.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -32,6 +33,12 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// Whether the threads are somebody else's: a worker then leaves when there is nothing to do,
     /// instead of sleeping, and is launched again.
     fn is_shared(&self) -> bool;
+
+    /// A worker begins to wait on its thread until somebody reads what it has made: until what this answers
+    /// is dropped. For those who wait for the thread themselves.
+    fn wait_for_reader(&self) -> Option<Box<dyn Any>> {
+        None
+    }
 
     /// Whether this thread is one of those that workers run on. Waiting on it could be waiting for
     /// itself: it runs the workers of the call it waits for meanwhile, and nothing else.

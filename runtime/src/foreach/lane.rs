@@ -203,7 +203,10 @@ impl<R> Lane<R> {
             (stopping || fits()).then_some(stopping)
         };
         let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
-        let stopping = may_go().unwrap_or_else(|| self.call.to_emitters.wait(may_go));
+        let stopping = may_go().unwrap_or_else(|| {
+            let _waits = self.call.target.wait_for_reader();
+            self.call.to_emitters.wait(may_go)
+        });
         if stopping {
             return false;
         }

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::host::Seat;
+use super::host::{Host, Seat};
 use crate::context::{self, CurrentJob};
 use crate::per_process::PerProcess;
 use crate::sync::{Mutex, thread_local};
@@ -45,6 +45,15 @@ pub(super) fn all() -> Vec<Arc<Seat>> {
         seats.push(seat);
     }
     seats
+}
+
+/// Whether this thread is a runspace of `host`, and runs something.
+pub(super) fn is_runspace_of(host: &Arc<Host>) -> bool {
+    let is_of = |it: &RefCell<Option<Arc<Seat>>>| {
+        let host_of = it.borrow().as_ref().and_then(|seat| seat.host());
+        host_of.is_some_and(|it| Arc::ptr_eq(&it, host))
+    };
+    RUNNING.try_with(is_of).unwrap_or(false)
 }
 
 /// Whether this thread runs work, or something for work.

@@ -28,6 +28,10 @@ pub(super) struct Line {
     beside: usize,
     /// Runspaces that will run nothing any more and still have to drop their state.
     leaving: usize,
+    /// Runspaces whose work waits for somebody to read what it has made.
+    unread: usize,
+    /// How often one of them has gone on.
+    read: u64,
     closing: bool,
     /// Whether work can run beside other work: not where it counts on the state of the one runspace.
     can_lend: bool,
@@ -60,6 +64,8 @@ impl Line {
             alive: 0,
             beside: 0,
             leaving: 0,
+            unread: 0,
+            read: 0,
             closing: false,
             can_lend,
         }
@@ -85,6 +91,24 @@ impl Line {
     /// Whether no runspace is left, not even one that drops its state.
     pub(super) fn is_quiet(&self) -> bool {
         self.alive + self.beside + self.leaving == 0
+    }
+
+    /// Whether nothing is left but what waits for a reader, who may be the one that waits for the rest.
+    /// Answers how often any of that has gone on.
+    pub(super) fn unread(&self) -> Option<u64> {
+        let left = self.alive + self.beside + self.leaving;
+        (left <= self.unread).then_some(self.read)
+    }
+
+    /// The work of a runspace begins to wait for a reader, or has ended that.
+    pub(super) fn set_unread(&mut self, is_unread: bool) {
+        match is_unread {
+            true => self.unread += 1,
+            false => {
+                self.unread -= 1;
+                self.read += 1;
+            }
+        }
     }
 
     pub(super) fn is_queued(&self, id: u64) -> bool {

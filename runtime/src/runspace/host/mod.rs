@@ -260,10 +260,14 @@ impl Host {
     }
 }
 
+/// How long the end of a pool waits for somebody to read what its workers have made.
+const UNREAD_GRACE: Duration = Duration::from_secs(1);
+
 // Closed.
 impl Host {
     /// Takes nothing new from now on, and waits until all that is there has ended. It does not wait
-    /// where that would be waiting for its caller.
+    /// where that would be waiting for its caller, nor for ever for a worker whose call nobody reads: who closes
+    /// may be who reads it later.
     pub(in crate::runspace) fn close(self: &Arc<Self>) {
         if !self.owner.is_this() {
             return;
@@ -278,7 +282,24 @@ impl Host {
         };
         let mut line = self.line.lock();
         while !line.is_quiet() {
-            line = self.quiet.wait(line);
+            let unread = line.unread();
+            let late;
+            (line, late) = match unread {
+                Some(_) => self.quiet.wait_timeout(line, UNREAD_GRACE),
+                None => (self.quiet.wait(line), false),
+            };
+            if late && unread.is_some() && line.unread() == unread {
+                return;
+            }
+        }
+    }
+
+    /// The work of one of the runspaces waits for somebody to read what it has made, or has ended that.
+    pub(in crate::runspace) fn set_unread(&self, is_unread: bool) {
+        let mut line = self.line.lock();
+        line.set_unread(is_unread);
+        if line.is_closing() && line.unread().is_some() {
+            self.quiet.notify_all();
         }
     }
 

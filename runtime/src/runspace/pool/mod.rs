@@ -155,7 +155,8 @@ impl RunspacePool {
     /// so; a call that was made before goes on, on other threads if it has to.
     ///
     /// Code that the pool waits for, its own bodies above all, does not wait: there, the pool closes
-    /// by itself later. Closing twice is harmless.
+    /// by itself later. The same goes for what waits to be read: a worker of a call that emits, and that nobody has
+    /// read for a second, keeps its runspace until somebody does. Closing twice is harmless.
     ///
     /// ```
     /// use runspace::{RunspacePool, invoke};

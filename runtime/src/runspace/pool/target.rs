@@ -6,6 +6,7 @@
 //! itself: so calls can be nested on one pool, or go back and forth between two, and none waits for
 //! a runspace that waits for it.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
@@ -70,8 +71,24 @@ impl Target for OnPool {
         true
     }
 
+    fn wait_for_reader(&self) -> Option<Box<dyn Any>> {
+        here::is_runspace_of(&self.host).then(|| {
+            self.host.set_unread(true);
+            Box::new(Unread(Arc::clone(&self.host))) as Box<dyn Any>
+        })
+    }
+
     fn is_here(&self) -> bool {
         here::is_inside()
+    }
+}
+
+/// A runspace whose worker waits for a reader.
+struct Unread(Arc<Host>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.0.set_unread(false);
     }
 }
 
