@@ -3,7 +3,8 @@
 //! # How it works
 //! One *feeder* takes items from the input into a queue, as many as the window (`throttle + buffer`)
 //! allows. At most `throttle` *workers* take them from there, run the body, and put what comes of it
-//! into a lane of their own; the consumer ([`Results`]) visits the lanes. Cheap items move in batches,
+//! into a lane of their own; the consumer ([`Results`]) visits the lanes. An input that is at hand, such as a
+//! range or a `Vec`, needs no feeder: the workers take from it themselves. Cheap items move in batches,
 //! but each is in reach of the others all the time: another worker steals what is behind a slow one,
 //! and the consumer sees a result as soon as it is there. All of them are kept threads
 //! (`crate::threads`) or what another [`Executor`](executor::Executor) offers.
@@ -11,7 +12,7 @@
 //! A call with one item for a process is run by the thread that reads its result, see `attendant`.
 //!
 //! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `journal`, `options`; `call` (the
-//! shared state); `lane` and `supply` (the queues); `exit` (how items end); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
+//! shared state); `lane`, `hand`, `entry` and `supply` (the queues); `exit` (how items end); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
 
 #[cfg(feature = "process")]
 mod attendant;
