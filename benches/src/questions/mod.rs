@@ -1,5 +1,6 @@
 //! What is asked: one module for each question.
 
+mod cluster;
 mod compile;
 mod jobs;
 mod memory;
@@ -66,6 +67,8 @@ pub(crate) const QUESTIONS: &[Question] = &[
     process::MANY,
     process::PAYLOAD,
     process::PROGRAMS,
+    cluster::ROUND_TRIP,
+    cluster::MANY,
 ];
 
 /// Those that are not among all: they build programs with cargo, for some minutes.

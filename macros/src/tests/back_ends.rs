@@ -151,9 +151,42 @@ fn nothing_is_lent_where_a_plan_chooses() {
 }
 
 #[test]
+fn a_cluster_is_an_entry_of_its_own() {
+    let code = foreach(quote!(items, on = cluster(&c), using(a), |x, job| BODY));
+    assert_has(
+        &code,
+        &[
+            "foreach_cluster",
+            ".on_cluster(&c)",
+            "serial",
+            ".emitting()",
+        ],
+    );
+    for (call, cure) in [
+        (
+            quote!(&items, on = cluster(&c), |x| BODY),
+            "write `items` to send them",
+        ),
+        (
+            quote!(items, on = cluster(&c), using(&a), |x| BODY),
+            "write `a` to send the value",
+        ),
+        (
+            quote!(items, on = cluster(&c), within = s, |x| BODY),
+            "nothing can be lent to another machine",
+        ),
+    ] {
+        let code = foreach(call);
+        assert_has(&code, &["compile_error!", cure, "BODY"]);
+        assert_lacks(&code, &["foreach_cluster"]);
+    }
+}
+
+#[test]
 fn value_that_names_no_back_end() {
     for (value, part) in [
-        (quote!(cluster(&c)), "`on = cluster` is not in this version"),
+        (quote!(cluster), "write `on = cluster(&cluster)`"),
+        (quote!(cluster()), "the cluster is missing"),
         (quote!(fiber), "no back end `fiber`"),
         (quote!(threads), "write `on = thread`"),
         (quote!(processes), "write `on = process`"),

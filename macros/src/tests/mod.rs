@@ -409,7 +409,7 @@ fn mistake_leaves_the_expansion() {
         "items; throttle = 4; |x| BODY",
         "items => |x| BODY",
         "x in items, |x| BODY",
-        "items, on = cluster(&cluster), |x| BODY",
+        "items, on = cluster, |x| BODY",
         "items, on = fiber, |x| BODY",
         "items, || BODY",
         "items, |x| BODY, throttle = 4",

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub fn program() -> Option<PathBuf> {
 }
 
 /// Runs a program that ends when this process does, whichever way. Answers who waits for it, and its number.
-fn bound(command: &Command) -> (Child, u32) {
+fn bound(command: &Command) -> Bound {
     const SCRIPT: &str = "exec 3<&0; \"$@\" 3<&- & pid=$!; echo $pid; exec >/dev/null; \
                           (cat <&3; kill -KILL $pid) 2>/dev/null & wait $pid";
     let mut shell = Command::new("sh");
@@ -56,7 +56,29 @@ fn bound(command: &Command) -> (Child, u32) {
     let mut line = String::new();
     let mut out = BufReader::new(shell.stdout.take().unwrap());
     out.read_line(&mut line).unwrap();
-    (shell, line.trim().parse().unwrap())
+    Bound {
+        // Out of the child: to wait for it would close this, which ends the program.
+        _tie: shell.stdin.take().unwrap(),
+        pid: line.trim().parse().unwrap(),
+        shell,
+    }
+}
+
+/// A program that ends when this process does.
+struct Bound {
+    shell: Child,
+    pid: u32,
+    _tie: ChildStdin,
+}
+
+impl Bound {
+    /// SIGKILL, if it is still there.
+    fn kill(&mut self) {
+        if self.shell.try_wait().unwrap().is_none() {
+            send(rustix::process::Signal::KILL, self.pid);
+        }
+        self.shell.wait().unwrap();
+    }
 }
 
 fn send(signal: rustix::process::Signal, pid: u32) {
@@ -70,7 +92,7 @@ pub struct Server {
     port: u16,
     store: tempfile::TempDir,
     extra: Vec<String>,
-    child: Mutex<Option<(Child, u32)>>,
+    child: Mutex<Option<Bound>>,
 }
 
 /// A port that nobody has just now.
@@ -118,9 +140,8 @@ impl Server {
 
     /// SIGKILL.
     pub fn kill(&self) {
-        if let Some((mut shell, pid)) = self.child.lock().unwrap().take() {
-            send(rustix::process::Signal::KILL, pid);
-            shell.wait().unwrap();
+        if let Some(mut server) = self.child.lock().unwrap().take() {
+            server.kill();
         }
     }
 
@@ -159,8 +180,7 @@ impl Drop for Server {
 
 /// A worker process. It is killed when dropped.
 pub struct Worker {
-    child: Child,
-    pid: u32,
+    process: Bound,
     said: Arc<Mutex<Vec<String>>>,
 }
 
@@ -177,10 +197,10 @@ impl Worker {
             .env("RUNSPACE_KEY", KEY)
             .env("RUNSPACE_SLOTS", slots.to_string());
         change(&mut command);
-        let (mut child, pid) = bound(&command);
+        let mut process = bound(&command);
         let said = Arc::new(Mutex::new(Vec::new()));
         let (lines, to) = (
-            BufReader::new(child.stderr.take().unwrap()),
+            BufReader::new(process.shell.stderr.take().unwrap()),
             Arc::clone(&said),
         );
         std::thread::spawn(move || {
@@ -188,33 +208,30 @@ impl Worker {
                 to.lock().unwrap().push(line);
             }
         });
-        Self { child, pid, said }
+        Self { process, said }
     }
 
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.process.pid
     }
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        if self.is_running() {
-            send(rustix::process::Signal::KILL, self.pid);
-        }
-        let _ = self.child.wait();
+        self.process.kill();
     }
 
     /// Asks it to leave.
     pub fn term(&self) {
-        send(rustix::process::Signal::TERM, self.pid);
+        send(rustix::process::Signal::TERM, self.pid());
     }
 
     /// Waits for its end, and answers its exit code.
     pub fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        self.process.shell.wait().unwrap().code()
     }
 
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.process.shell.try_wait().unwrap().is_none()
     }
 
     /// What it has written to stderr so far.
