@@ -41,6 +41,7 @@
 //! |---|---|---|
 //! | `process` | [`start_job!`], `on = process`, [`policy`] | yes |
 //! | `rayon` | `on = rayon` | yes |
+//! | `cluster` | `on = cluster(&cluster)`, the module `cluster`: many machines, on NATS JetStream; Linux | |
 //! | `ctrl_c` | `ctrl_c()`: Ctrl-C ends a program in good order; Unix | |
 //! | `progress` | `progress = "Hashing"` and the module `progress` | |
 //! | `rate` | `rate = 50.per_second()` | |

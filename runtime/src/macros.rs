@@ -58,7 +58,8 @@
 /// | `rayon` | rayon's global pool; `rayon(&pool)` is an `Arc<rayon::ThreadPool>` of your own | as many as the pool has threads |
 /// | `pool(&pool)` | the runspaces of a [`RunspacePool`](crate::RunspacePool) | as many as it has at most |
 /// | `process` | child processes that run this same program; `process(&pool)` are those of a pool that outlives the call | 5, or what the pool has |
-/// | `plan` | what [`plan`](crate::plan()) or the variable `RUNSPACE_PLAN` says: threads, rayon, processes or this thread alone | that of the plan |
+/// | `cluster(&cluster)` | the workers of a `runspace::Cluster`, on any number of machines; needs the feature `cluster` | the slots of its workers |
+/// | `plan` | what [`plan`](crate::plan()) or the variable `RUNSPACE_PLAN` says: threads, rayon, processes, a cluster or this thread alone | that of the plan |
 ///
 /// These are words of the option, and not names that are in scope. On a pool the throttle is a limit
 /// of this call alone; the pool has its own besides.
@@ -80,6 +81,10 @@
 /// crashes takes its process with it and fails its own item only. What bodies print is printed here, line by
 /// line; the last lines on stderr before a crash are part of its error besides. If the system gives fewer processes, or
 /// threads, than the throttle asks for, the call runs on those it has; with none it fails.
+///
+/// What is said of processes holds for a cluster, whose workers are processes of this program as well; what they print
+/// stays where they are. An item there may run more than once, when its worker or the network fails at the wrong moment, but has one outcome:
+/// see the module `runspace::cluster`.
 ///
 /// A call with `on = plan` may find itself there. So it has to meet the same conditions, and those of threads
 /// besides, whichever [`Plan`](crate::Plan) it runs under.
@@ -514,6 +519,7 @@ macro_rules! start_thread_job {
 /// | `open_files` | the most files it may have open at once, a `u64` | no limit of its own |
 /// | `timeout` | how long the job may take, a `Duration` | no limit |
 /// | `grace` | how long the process has from being asked to stop to being killed, a `Duration` | 2 seconds |
+/// | `on` | `cluster(&cluster)`: the job runs on a worker of a `runspace::Cluster`, with `name` and `timeout` as its only other options; needs the feature `cluster` | a process of this machine |
 ///
 /// # What the block may use
 ///

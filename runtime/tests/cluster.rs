@@ -810,3 +810,39 @@ fn stages_of_a_pipeline_run_there() {
         assert_eq!(sum, expected);
     });
 }
+
+/// With a server and workers that are somewhere else: `runtime/tests/link-cut` runs it while it cuts the link to them for six
+/// seconds.
+#[test]
+#[ignore = "takes the addresses of a server from RUNSPACE_TEST_URL"]
+fn a_link_that_is_cut_costs_nothing_but_time() {
+    within(120, || {
+        let url = std::env::var("RUNSPACE_TEST_URL").expect("the address of a server");
+        let builder = Cluster::builder(url)
+            .key(KEY)
+            .ack_wait(Duration::from_secs(3));
+        let cluster = builder.connect().unwrap();
+        let start = Instant::now();
+        let results = foreach_parallel!(0..1_500_u64, on = cluster(&cluster), throttle = 8, |n| {
+            std::thread::sleep(Duration::from_millis(40));
+            n
+        });
+        let mut seen = vec![0_u8; 1_500];
+        let mut longest = Duration::ZERO;
+        let mut last = Instant::now();
+        for n in results {
+            seen[usize::try_from(n).unwrap()] += 1;
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        assert!(seen.iter().all(|it| *it == 1), "{seen:?}");
+        println!(
+            "1500 of 1500 results, none twice, in {:.1?}; the longest silence {longest:.1?}",
+            start.elapsed()
+        );
+        assert!(
+            longest > Duration::from_secs(5),
+            "the link has not been cut: {longest:?}"
+        );
+    });
+}

@@ -27,15 +27,15 @@
 //! | `RUNSPACE_KEY` | the secret that clients and workers share, at least 16 bytes |
 //! | `RUNSPACE_RUN` | the one run to work for; without it, every run of the same build |
 //! | `RUNSPACE_SLOTS` | how many items to run at once; without it, as many as there are cores |
-//! | `RUNSPACE_ISOLATE` | `1`: each item runs in a process of its own kind, so that a crash costs one item |
+//! | `RUNSPACE_ISOLATE` | `1`: each item runs in a process beside the worker, so that a crash costs one item |
 //! | `RUNSPACE_GRACE` | how many seconds what runs may go on after SIGTERM before it is given to others; 20 |
 //! | `RUNSPACE_CREDENTIALS`, `RUNSPACE_NKEY`, `RUNSPACE_TLS_CA`, `RUNSPACE_TLS_CERT`, `RUNSPACE_TLS_KEY` | as the methods of [`ClusterBuilder`] |
 //!
 //! `docs/cluster.md` has what to write for a shell, systemd, Kubernetes and Slurm; `docs/protocol.md` what goes over the wire.
 //!
 //! # Layers
-//! [`names`], [`key`], [`message`] (what is sent); [`connect`], [`store`], [`pull`] (the server); [`run`] (who has work)
-//! and [`worker`] (who does it); [`status`].
+//! `names`, `key`, `message` (what is sent); `connect`, `store`, `pull` (the server); `run` (who has work)
+//! and `worker` (who does it); `status`.
 
 mod connect;
 mod error;

@@ -27,7 +27,7 @@ use crate::sync::Mutex;
 /// # }
 /// ```
 ///
-/// See [the module](self::super::cluster) for what is promised.
+/// See [the module](crate::cluster) for what is promised.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub(crate) connection: Arc<Connection>,

@@ -114,7 +114,7 @@ impl<'a, R> ItemContext<'a, R> {
     /// What tells this item from every other of this call and of all others: the same text each time the item
     /// runs.
     ///
-    /// An item may run more than once: by `retry`, and in a [`cluster`](crate::foreach_parallel#on-a-cluster) because its worker died just when
+    /// An item may run more than once: by `retry`, and on a cluster because its worker died just when
     /// it was done. A body that changes the world, which inserts a row, sends a message or charges a card, does
     /// so under this key, where the other side can tell that it has been done.
     ///
