@@ -846,3 +846,40 @@ fn a_link_that_is_cut_costs_nothing_but_time() {
         );
     });
 }
+
+/// The same with workers that come by themselves, of which one is killed: `runtime/tests/slurm` has Slurm start them.
+#[test]
+#[ignore = "takes the addresses of a server from RUNSPACE_TEST_URL"]
+fn workers_that_somebody_else_has_started() {
+    within(300, || {
+        let url = std::env::var("RUNSPACE_TEST_URL").expect("the address of a server");
+        let builder = Cluster::builder(url)
+            .key(KEY)
+            .ack_wait(Duration::from_secs(2));
+        let cluster = builder.connect().unwrap();
+        until(|| {
+            let status = status(&cluster, Duration::from_millis(200)).unwrap();
+            status.workers.len() >= 2
+        });
+        let results = foreach_parallel!(0..400_u64, on = cluster(&cluster), |n| {
+            std::thread::sleep(Duration::from_millis(20));
+            (n, std::process::id())
+        });
+        let mut by_worker: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut seen = vec![0_u8; 400];
+        let mut killed = None;
+        for (n, pid) in results {
+            seen[usize::try_from(n).unwrap()] += 1;
+            *by_worker.entry(pid).or_default() += 1;
+            // It is on this machine, as all of them are here.
+            if by_worker.len() == 2 && killed.is_none() && n > 100 {
+                support::census::send(Signal::KILL, pid);
+                killed = Some(pid);
+            }
+        }
+        assert!(seen.iter().all(|it| *it == 1), "{seen:?}");
+        println!(
+            "400 of 400 results, none twice, by worker: {by_worker:?}; killed meanwhile: {killed:?}"
+        );
+    });
+}

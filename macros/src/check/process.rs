@@ -97,9 +97,9 @@ fn cluster(on: Setting, clauses: &mut Clauses, errors: &mut Errors) -> Option<Ho
             errors.push(
                 setting.name.span(),
                 format_args!(
-                    "`{}` is for a process of this machine; a job on a cluster has {} and on",
+                    "`{}` is for a process of this machine; a job on a cluster has {}",
                     setting.name,
-                    list(OF_CLUSTERS)
+                    list(&["name", "timeout", "on"])
                 ),
             );
         }
