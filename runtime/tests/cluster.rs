@@ -149,31 +149,74 @@ fn a_server_that_is_killed_costs_no_result() {
 }
 
 #[test]
-fn an_item_that_kills_its_workers_ends_as_an_error() {
+fn an_item_that_kills_its_worker_ends_as_an_error_and_takes_no_other_along() {
     within(120, || {
         let Some(server) = Server::start() else {
             return;
         };
-        let cluster = server
-            .builder()
-            .ack_wait(Duration::from_millis(1000))
-            .max_deliver(2)
-            .connect()
-            .unwrap();
-        let mut workers = vec![server.worker(1), server.worker(1), server.worker(1)];
-        let outcomes = foreach_parallel!(0..20_u64, on = cluster(&cluster), |n| {
-            if n == 7 {
+        let builder = server.builder().ack_wait(Duration::from_millis(1000));
+        let cluster = builder.max_deliver(2).connect().unwrap();
+        let mut workers = [server.worker(2), server.worker(2), server.worker(2)];
+        let outcomes = foreach_parallel!(0..200_u64, on = cluster(&cluster), |n| {
+            if n == 70 {
                 die(Signal::KILL);
             }
             n
         })
         .outcomes();
-        let all = by_index(outcomes, |n| *n, 20);
+        let all = by_index(outcomes, |n| *n, 200);
         for (index, outcome) in all {
             match outcome {
                 Ok(n) => assert_eq!(n, index),
                 Err(error) => {
-                    assert_eq!(index, 7, "{error}");
+                    assert_eq!(index, 70, "{error}");
+                    assert!(matches!(error.cause(), Cause::Cluster(_)), "{error}");
+                    // The second worker runs it in a process.
+                    assert!(error.to_string().contains("SIGKILL"), "{error}");
+                }
+            }
+        }
+        let alive = workers
+            .iter_mut()
+            .filter_map(|it| it.is_running().then_some(()));
+        assert_eq!(alive.count(), 2);
+    });
+}
+
+#[test]
+fn an_item_that_no_worker_survives_ends_as_an_error() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let builder = server.builder().ack_wait(Duration::from_millis(1000));
+        let cluster = builder.max_deliver(2).connect().unwrap();
+        let mut workers = [server.worker(1), server.worker(1), server.worker(1)];
+        let pids: Vec<u32> = workers.iter().map(Worker::pid).collect();
+        let outcomes = foreach_parallel!(
+            0..6_u64,
+            on = cluster(&cluster),
+            throttle = 1,
+            using(pids),
+            |n| {
+                if n == 3 {
+                    // From its own process it still gets at the worker.
+                    if !pids.contains(&std::process::id()) {
+                        let worker = rustix::process::getppid().unwrap();
+                        let _ = rustix::process::kill_process(worker, Signal::KILL);
+                    }
+                    die(Signal::KILL);
+                }
+                n
+            }
+        )
+        .outcomes();
+        let all = by_index(outcomes, |n| *n, 6);
+        for (index, outcome) in all {
+            match outcome {
+                Ok(n) => assert_eq!(n, index),
+                Err(error) => {
+                    assert_eq!(index, 3, "{error}");
                     let Cause::Cluster(cause) = error.cause() else {
                         panic!("{error}")
                     };
@@ -184,9 +227,8 @@ fn an_item_that_kills_its_workers_ends_as_an_error() {
         }
         let alive = workers
             .iter_mut()
-            .filter_map(|it| it.is_running().then_some(()))
-            .count();
-        assert_eq!(alive, 1);
+            .filter_map(|it| it.is_running().then_some(()));
+        assert_eq!(alive.count(), 1);
     });
 }
 
@@ -536,7 +578,8 @@ fn a_forged_message_is_refused() {
             publish(&server, &format!("runspace.note.{run}"), &vec![b'x'; size]);
             publish(&server, "runspace.run.0123", &vec![b'x'; size]);
         }
-        let worker = server.worker(1);
+        // With room for what is forged beside the items.
+        let worker = server.worker(8);
         let mut all: Vec<u64> = results.collect();
         all.sort_unstable();
         assert_eq!(all, [0, 1]);

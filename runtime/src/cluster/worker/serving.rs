@@ -23,6 +23,7 @@ use super::super::pull::{Kept, Pull, Pulled, kept};
 use super::super::store::{LARGEST, Store};
 use super::Host;
 use super::slot::{Made, Serving, Work};
+use crate::policy;
 use crate::process::pool::{Pool, PoolOptions};
 use crate::stop::StopToken;
 
@@ -40,6 +41,8 @@ struct Held {
     /// A result has been made: it is kept until the server has it.
     ended: bool,
     begun: bool,
+    /// It was not delivered before.
+    is_first: bool,
 }
 
 /// Something that was published, and that the server has not said it has.
@@ -74,6 +77,10 @@ pub(crate) struct Served {
     names: Names,
     key: Key,
     serving: Arc<Serving>,
+    /// For items that were delivered before: each in a process, since one of them may have killed its worker, and must
+    /// not take others along again.
+    ward: Option<Arc<Serving>>,
+    out: UnboundedSender<Made>,
     store: Arc<Store>,
     pull: Pull,
     made: UnboundedReceiver<Made>,
@@ -114,6 +121,22 @@ pub(crate) async fn serve(host: Arc<Host>, heard: Heard) -> Result<Ended, String
             Err(text)
         }
     }
+}
+
+/// The processes for items that run in one.
+fn pool(host: &Host) -> Pool {
+    Pool::new(PoolOptions {
+        workers: host.slots,
+        ..PoolOptions::default()
+    })
+}
+
+/// How often a message has been delivered, which is part of where it is acknowledged.
+fn deliveries(reply: &str) -> u64 {
+    let parts: Vec<&str> = reply.split('.').collect();
+    // Newer servers name the domain and the account in front of the stream.
+    let at = if parts.len() > 10 { 6 } else { 4 };
+    parts.get(at).and_then(|it| it.parse().ok()).unwrap_or(1)
 }
 
 /// Tells the client of a run something.
@@ -160,21 +183,18 @@ impl Served {
         let answers = subscribe(format!("{inbox}.*")).await?;
         let control = subscribe(names.control()).await?;
         let isolate = announcement.isolate || host.isolate;
-        let isolation = isolate.then(|| {
-            Pool::new(PoolOptions {
-                workers: host.slots,
-                ..PoolOptions::default()
-            })
-        });
+        let isolation = isolate.then(|| pool(&host));
         let (out, made) = unbounded_channel();
         let stop = StopToken::new();
-        let serving = Serving::new(announcement, captures, stop, isolation, out);
+        let serving = Serving::new(announcement, captures, stop, isolation, out.clone());
         Ok(Self {
             host,
             client,
             names,
             key,
             serving,
+            ward: None,
+            out,
             store,
             pull,
             made,
@@ -261,12 +281,36 @@ impl Served {
     /// Lets go of the run.
     async fn over(self, end: Ended) -> Ended {
         self.serving.stop.stop();
-        self.serving.close();
+        self.end_all();
         self.host.set_busy(&self.names.run, 0);
         if end == Ended::Left {
             tell(&self.host, &self.names, &self.key, WorkerEvent::Leaves).await;
         }
         end
+    }
+
+    /// From now on nothing starts. Answers what has not begun.
+    fn end_all(&self) -> Vec<Work> {
+        let all = [Some(&self.serving), self.ward.as_ref()];
+        all.into_iter()
+            .flatten()
+            .flat_map(|it| it.close())
+            .collect()
+    }
+
+    /// Where an item runs that was delivered before.
+    fn ward(&mut self) -> Arc<Serving> {
+        let serving = &self.serving;
+        let may = || policy::check(policy::Start::Block { name: None }).is_ok();
+        if serving.isolation.is_some() || (self.ward.is_none() && !may()) {
+            return Arc::clone(serving);
+        }
+        let make = || {
+            let (announcement, captures) = (serving.announcement.clone(), serving.captures.clone());
+            let (stop, out) = (serving.stop.clone(), self.out.clone());
+            Serving::new(announcement, captures, stop, Some(pool(&self.host)), out)
+        };
+        Arc::clone(self.ward.get_or_insert_with(make))
     }
 
     async fn say_serves(&mut self) {
@@ -336,6 +380,7 @@ impl Served {
             let _ = self.client.publish(reply, "+TERM".into()).await;
             return;
         };
+        let is_first = deliveries(&reply) <= 1;
         let item = (head.index, head.attempt);
         if let Some(held) = self.held.get_mut(&item) {
             // Delivered once more to the very worker that has it.
@@ -351,6 +396,7 @@ impl Served {
                 reply,
                 ended: false,
                 begun: false,
+                is_first,
             },
         );
         let work = Work {
@@ -391,11 +437,16 @@ impl Served {
     }
 
     fn begin(&mut self, work: Work) {
+        let mut is_first = true;
         if let Some(held) = self.held.get_mut(&(work.index, work.attempt)) {
             held.begun = true;
+            is_first = held.is_first;
         }
         let slots = self.host.share(&self.names.run);
-        self.serving.push(work, slots);
+        match is_first {
+            true => self.serving.push(work, slots),
+            false => self.ward().push(work, slots),
+        }
         self.host.set_busy(&self.names.run, self.held.len());
     }
 
@@ -569,7 +620,7 @@ impl Served {
     fn forget(&mut self) {
         self.closed = true;
         self.serving.stop.stop();
-        self.serving.close();
+        self.end_all();
         self.held.clear();
         self.sent.clear();
     }
@@ -584,7 +635,7 @@ impl Served {
             return true;
         }
         self.closed = true;
-        for work in self.serving.close() {
+        for work in self.end_all() {
             if let Some(held) = self.held.get_mut(&(work.index, work.attempt)) {
                 held.begun = false;
             }
@@ -668,7 +719,10 @@ impl Served {
     /// This worker leaves: what has not begun goes to others at once.
     async fn hand_back(&mut self) {
         let all = self.host.must_go();
-        let waiting = self.serving.take_waiting();
+        let mut waiting = self.serving.take_waiting();
+        if let Some(ward) = &self.ward {
+            waiting.extend(ward.take_waiting());
+        }
         let mut back: Vec<Name> = waiting.iter().map(|it| (it.index, it.attempt)).collect();
         if all {
             self.serving.stop.stop();
