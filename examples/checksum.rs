@@ -5,7 +5,7 @@
 //! e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /dev/null
 //! checksum: "missing": No such file or directory (os error 2)
 //! 1 of 2 files could not be read:
-//!   "missing": No such file or directory (os error 2)
+//!   1 x No such file or directory (os error 2) ("missing")
 //! ```
 //!
 //! With `--progress` it says how far it is, with `--summary` what it came to. With `--journal FILE` each
@@ -107,9 +107,9 @@ fn run(args: Args) -> io::Result<ExitCode> {
                 runspace::progress::println(String::from_utf8_lossy(&line).trim_end());
             }
             Ok(Ok(line)) => out.write_all(&line)?,
-            Ok(Err(failure)) => {
-                complain(&format!("checksum: {failure}"));
-                report.add(&failure);
+            Ok(Err((path, error))) => {
+                complain(&format!("checksum: {path}: {error}"));
+                report.add_for(&path, &error);
             }
             Err(panic) => complain(&format!("checksum: {panic}")),
         }
@@ -135,7 +135,7 @@ fn run(args: Args) -> io::Result<ExitCode> {
             report.failed()
         ));
         for failure in report.failures() {
-            complain(&format!("  {}", failure.text));
+            complain(&format!("  {failure}"));
         }
     }
     Ok(ExitCode::FAILURE)
@@ -161,7 +161,7 @@ impl Found {
 }
 
 /// Every file to hash, found while the first ones are hashed already.
-fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = Result<Found, String>> + Send {
+fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = Result<Found, Failure>> + Send {
     let entries = paths
         .into_iter()
         .flat_map(|path| WalkDir::new(path).sort_by_file_name());
@@ -184,7 +184,7 @@ fn is_wanted(entry: &DirEntry) -> bool {
 
 /// What sha256sum prints for one file: a name with a backslash or a line break in it is escaped,
 /// and a backslash at the start of the line says so.
-fn line(path: &Path, buffer: &mut [u8]) -> Result<Vec<u8>, String> {
+fn line(path: &Path, buffer: &mut [u8]) -> Result<Vec<u8>, Failure> {
     let hash = hash(path, buffer).map_err(|error| failure(path, &error))?;
     let name = path.as_os_str().as_encoded_bytes();
     let mut escaped = Vec::with_capacity(name.len());
@@ -225,8 +225,11 @@ fn hash(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
     Err(io::Error::other("stopped"))
 }
 
-fn failure(path: &Path, error: &io::Error) -> String {
-    format!("{path:?}: {error}")
+/// A path, quoted, and what is wrong with it: text, for the journal to keep.
+type Failure = (String, String);
+
+fn failure(path: &Path, error: &io::Error) -> Failure {
+    (format!("{path:?}"), error.to_string())
 }
 
 /// To stderr, above the bar if there is one. Nobody reading it is no reason to panic.

@@ -4,9 +4,11 @@
 //! $ cargo run --release --example limits
 //! first to answer: quick
 //! 29 done in 2.1s, 1 failed
-//!   1 x was given up after its timeout of 500ms (item 13)
+//!   1 x was given up after its timeout (item 13)
 //! slowest: item 13 (500.8ms), item 2 (967.2µs), item 0 (831.6µs)
 //! item 7 was answered on try 3
+//! 40 of 41 answered, 1 took 20 times as long as usual
+//! 300 answered, as many at once as did best
 //! deadline: 6 answered, 4 cut off while they ran, more not begun
 //! ```
 
@@ -15,7 +17,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use runspace::{Cause, Halt, Retry, Throttle, foreach_parallel};
+use runspace::{Cause, Halt, Retry, Throttle, Timeout, foreach_parallel};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -23,6 +25,8 @@ fn main() -> io::Result<()> {
     let service = serve()?;
     race(service);
     requests(service);
+    median(service);
+    auto(service);
     deadline(service);
     Ok(())
 }
@@ -73,6 +77,35 @@ fn requests(service: SocketAddr) {
     if let Some(tries) = tries {
         println!("item 7 was answered on try {tries}");
     }
+}
+
+/// How long an answer takes nobody knows beforehand; twenty times as long as usual is too long.
+fn median(service: SocketAddr) {
+    let limit = Timeout::median(20.0).at_least(1_000 * MS);
+    let outcomes = foreach_parallel!(0..41, timeout = limit, using(service), |n: u32| {
+        ask(service, if n == 30 { "silent" } else { "quick" })
+    })
+    .outcomes();
+    let (answered, late): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
+    let late = late.iter().flat_map(|it| it.as_ref().err());
+    let late = late.filter(|it| matches!(it.cause(), Cause::TimedOut(_)));
+    println!(
+        "{} of 41 answered, {} took 20 times as long as usual",
+        answered.len(),
+        late.count()
+    );
+}
+
+/// How many at once the service takes best nobody knows either: that is tried, from one for each core on.
+fn auto(service: SocketAddr) {
+    let answers = foreach_parallel!(
+        0..300,
+        throttle = Throttle::auto_at_most(32),
+        using(service),
+        |_: u32| ask(service, "quick")
+    );
+    let answered = answers.filter(Result::is_ok).count();
+    println!("{answered} answered, as many at once as did best");
 }
 
 /// What can be had in a second.

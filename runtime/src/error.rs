@@ -232,6 +232,17 @@ impl ItemError {
         What(self)
     }
 
+    /// The same in the words that all failures of the kind have: without limits that change from item to item,
+    /// numbers of processes, and what those have said.
+    pub(crate) fn kind(&self) -> String {
+        match &self.inner.cause {
+            Cause::TimedOut(_) => "was given up after its timeout".to_owned(),
+            #[cfg(feature = "process")]
+            Cause::Process(error) => format!("failed: {}", error.kind()),
+            _ => self.what().to_string(),
+        }
+    }
+
     /// Whether the item was only stopped, rather than failed.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

@@ -166,6 +166,10 @@
 ///   answers later is dropped. If it does not return, its thread is left to itself: the results end
 ///   without it, a second after the rest, and what the call captured is dropped when it comes back. A call that lends waits
 ///   for it.
+/// * Where the call makes its own threads, another one takes the place. A pool, rayon's too, has only so many:
+///   until the body returns it has one less, for all that use it, and a call on a pool whose threads are all lost in
+///   this way waits for one of them. A `deadline` ends it. With `on = sequential` bodies run on the very thread that reads
+///   the results, which learns of it when the body returns.
 ///
 /// When the `deadline` passes no item starts any more and those that run are stopped in the same way. All of them
 /// are reported, as [`Cause::DeadlinePassed`](crate::Cause::DeadlinePassed); so is an input that had not been taken to its end.
@@ -280,8 +284,8 @@
 /// | `event` | `item`; a run begins with a line `run`, which says what is known of the call, and ends with `end`, which says what it came to |
 /// | `run` | the run, 16 digits |
 /// | `item`, `index`, `attempt` | the hash of the item, its place in the input from 0, the try from 1 |
-/// | `start`, `wall`, `cpu` | seconds since 1970; how many the try took; how many of a processor (threads on Linux) |
-/// | `peak_memory` | of a worker process: the most bytes that it has had so far (Linux) |
+/// | `start`, `wall`, `cpu` | seconds since 1970; how many the try took; how many of a processor (threads on Linux, unless the item ran out of time) |
+/// | `peak_memory` | of a worker process that lives: the most bytes that it has had so far (Linux) |
 /// | `worker` | `thread` or `process` and its number |
 /// | `outcome`, `again` | `done`, `failed`, `panicked`, `crashed`, `timed out`, `stopped` or `deadline passed`; whether another try follows |
 /// | `signal`, `error` | what ended the process, and what happened |

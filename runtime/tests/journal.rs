@@ -977,3 +977,60 @@ fn a_worker_process_that_crashes_is_a_line_with_its_signal() {
         }
     });
 }
+
+/// Each way in which a worker process can end is told in the line of the item that it ran.
+#[cfg(all(target_os = "linux", feature = "process"))]
+#[test]
+fn each_end_of_a_worker_process_is_told_in_its_line() {
+    within(60, || {
+        let (_folder, path) = journal();
+        let outcomes = foreach_parallel!(
+            0..6_u64,
+            on = process,
+            throttle = 2,
+            timeout = Duration::from_secs(5),
+            journal = &path,
+            |n| {
+                match n {
+                    0 => std::process::abort(),
+                    1 => support::census::die(rustix::process::Signal::KILL),
+                    2 => std::process::exit(3),
+                    3 => panic!("on purpose"),
+                    _ => n,
+                }
+            }
+        )
+        .outcomes();
+        assert_eq!(outcomes.filter(Result::is_err).count(), 4);
+        let tries = tries(&path);
+        assert_eq!(tries.len(), 6);
+        let mut workers = std::collections::BTreeSet::new();
+        for line in &tries {
+            let index = line["index"].as_u64().unwrap();
+            let (outcome, signal, text) = match index {
+                0 => ("crashed", Some("SIGABRT"), "was killed by SIGABRT"),
+                1 => ("crashed", Some("SIGKILL"), "was killed by SIGKILL"),
+                2 => ("crashed", None, "exited with code 3"),
+                3 => ("panicked", None, "on purpose"),
+                _ => ("done", None, ""),
+            };
+            assert_eq!(line["outcome"], outcome, "{line}");
+            assert_eq!(line["signal"].as_str(), signal, "{line}");
+            assert!(
+                line["error"].as_str().unwrap_or("").contains(text),
+                "{line}"
+            );
+            assert!(line["wall"].as_f64().unwrap() >= 0.0, "{line}");
+            // A process that is gone cannot be asked for what it had.
+            let is_gone = outcome == "crashed";
+            assert_eq!(line["peak_memory"].is_null(), is_gone, "{line}");
+            assert!(line["cpu"].is_null(), "{line}");
+            let worker = line["worker"].as_str().unwrap();
+            let pid = worker.strip_prefix("process ").unwrap();
+            assert!(pid.parse::<u32>().is_ok(), "{line}");
+            if is_gone {
+                assert!(workers.insert(worker), "it died once: {line}");
+            }
+        }
+    });
+}

@@ -545,3 +545,168 @@ fn no_item_is_lost_while_the_throttle_goes_up_and_down() {
         }
     });
 }
+
+/// What a body that ignores its time-out costs, on back ends whose threads are others than those of a call.
+macro_rules! ignored_time_outs {
+    ($name:ident, on = $($on:tt)*) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn its_item_is_reported_and_the_call_ends_without_it() {
+                within(60, || {
+                    let free = Arc::new(AtomicBool::new(false));
+                    let ran = Arc::new(AtomicUsize::new(0));
+                    let outcomes = foreach_parallel!(
+                        0..6_u64,
+                        throttle = 2,
+                        timeout = 1_000 * MS,
+                        on = $($on)*,
+                        using(free = Arc::clone(&free), ran = Arc::clone(&ran)),
+                        |n| {
+                            while n == 1 && !free.load(Ordering::SeqCst) {
+                                std::thread::sleep(MS);
+                            }
+                            ran.fetch_add(1, Ordering::SeqCst);
+                            n
+                        }
+                    )
+                    .outcomes();
+                    // To its end, while the body is where it was.
+                    let outcomes: Vec<_> = outcomes.collect();
+                    assert_eq!(ran.load(Ordering::SeqCst), 5);
+                    assert!(!free.load(Ordering::SeqCst));
+                    let mut seen: Vec<u64> = Vec::new();
+                    for outcome in &outcomes {
+                        match outcome {
+                            Ok(n) => seen.push(*n),
+                            Err(error) => {
+                                assert!(matches!(error.cause(), Cause::TimedOut(_)), "{error}");
+                                assert_eq!(error.index(), Some(1));
+                                seen.push(1);
+                            }
+                        }
+                    }
+                    seen.sort_unstable();
+                    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+                    // It comes back, and its thread is of use again.
+                    free.store(true, Ordering::SeqCst);
+                    support::until(|| ran.load(Ordering::SeqCst) == 6);
+                    let both = Arc::new(std::sync::Barrier::new(2));
+                    let met = foreach_parallel!(0..2, throttle = 2, on = $($on)*, using(both), |_| {
+                        both.wait();
+                    });
+                    assert_eq!(met.count(), 2);
+                });
+            }
+
+            #[test]
+            fn a_late_value_is_never_counted_beside_the_time_out() {
+                within(60, || {
+                    // Ends right at the limit: whichever comes first, it is one of the two.
+                    let outcomes: Vec<_> = foreach_parallel!(
+                        0..100_u64,
+                        throttle = 2,
+                        timeout = 2 * MS,
+                        on = $($on)*,
+                        |n| {
+                            std::thread::sleep(2 * MS);
+                            n
+                        }
+                    )
+                    .outcomes()
+                    .collect();
+                    let index = |it: &Result<u64, runspace::ItemError>| match it {
+                        Ok(n) => *n,
+                        Err(error) => error.index().unwrap(),
+                    };
+                    let mut seen: Vec<u64> = outcomes.iter().map(index).collect();
+                    seen.sort_unstable();
+                    assert!(seen.into_iter().eq(0..100));
+                });
+            }
+
+            #[test]
+            fn a_deadline_ends_a_call_whose_threads_are_all_taken() {
+                within(60, || {
+                    let free = Arc::new(AtomicBool::new(false));
+                    let outcomes: Vec<_> = foreach_parallel!(
+                        0..6_u64,
+                        throttle = 2,
+                        timeout = 20 * MS,
+                        deadline = 500 * MS,
+                        on = $($on)*,
+                        using(free = Arc::clone(&free)),
+                        |n| {
+                            while !free.load(Ordering::SeqCst) {
+                                std::thread::sleep(MS);
+                            }
+                            n
+                        }
+                    )
+                    .outcomes()
+                    .collect();
+                    // Those that no thread was left for have not begun.
+                    let late = |it: &&runspace::ItemError| {
+                        matches!(
+                            it.cause(),
+                            Cause::TimedOut(_) | Cause::DeadlinePassed { .. }
+                        )
+                    };
+                    let errors = outcomes.iter().filter_map(|it| it.as_ref().err());
+                    assert_eq!(errors.filter(late).filter(|it| it.index().is_some()).count(), 6);
+                    free.store(true, Ordering::SeqCst);
+                });
+            }
+        }
+    };
+}
+
+ignored_time_outs!(ignored_on_threads, on = thread);
+ignored_time_outs!(ignored_on_a_pool, on = pool(&pool_of_two()));
+#[cfg(feature = "rayon")]
+ignored_time_outs!(ignored_on_rayon, on = rayon(&rayon_of_two()));
+
+/// One for each test, which has a thread of its own.
+fn pool_of_two() -> runspace::RunspacePool {
+    use runspace::RunspacePool;
+    thread_local! {
+        static OWN: RunspacePool = RunspacePool::builder().max(2).open().unwrap();
+    }
+    OWN.with(Clone::clone)
+}
+
+#[cfg(feature = "rayon")]
+fn rayon_of_two() -> Arc<rayon::ThreadPool> {
+    thread_local! {
+        static OWN: Arc<rayon::ThreadPool> =
+            Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap());
+    }
+    OWN.with(Arc::clone)
+}
+
+#[cfg(all(target_os = "linux", feature = "process"))]
+#[test]
+fn a_value_that_comes_right_at_the_limit_is_counted_once_on_processes() {
+    within(120, || {
+        let outcomes: Vec<_> = foreach_parallel!(
+            0..30_u64,
+            throttle = 2,
+            timeout = 20 * MS,
+            on = process,
+            |n| {
+                std::thread::sleep(20 * MS);
+                n
+            }
+        )
+        .outcomes()
+        .collect();
+        let index = |it: &Result<u64, runspace::ItemError>| match it {
+            Ok(n) => *n,
+            Err(error) => error.index().unwrap(),
+        };
+        let mut seen: Vec<u64> = outcomes.iter().map(index).collect();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..30));
+    });
+}

@@ -11,8 +11,12 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// What the results of a call have come to so far: how many, which failures, what took longest. Made
 /// by [`Results::report`](crate::Results::report), and printed when the results have been read.
 ///
-/// Failures are put together by their text, each group with how many there are and where the first ones
-/// stand.
+/// Failures are put together by what has happened, each group with how many there are and where the first ones
+/// stand. What is different for each of them is left out: the number of a process that has crashed and what it
+/// has said, a limit that moves.
+///
+/// It prints as some lines of text. For programs it has methods, and with serde (a feature of this crate that needs it:
+/// `process`, `journal` or `serde`) it is `Serialize`: counts, times in seconds, groups, the slowest items.
 ///
 /// ```
 /// use runspace::foreach_parallel;
@@ -51,8 +55,16 @@ pub struct Group {
     pub text: String,
     /// To how many.
     pub count: u64,
-    /// The places in the input of the first three of them, in order.
+    /// The places in the input of the first three of them, in order, where they are known.
     pub first: Vec<u64>,
+    /// The names of the first three that were [added](Report::add_for) with one, as they came.
+    pub names: Vec<String>,
+}
+
+/// Where a failure stands.
+enum First {
+    Place(u64),
+    Name(String),
 }
 
 /// How many of each kind are named.
@@ -120,12 +132,32 @@ impl Report {
         tally.fail(failure.to_string(), None);
     }
 
+    /// Like [`add`](Self::add), with the name of what has failed, a path for example. Failures with the same
+    /// text are one group, which has the names of the first three.
+    ///
+    /// ```
+    /// use runspace::foreach_parallel;
+    ///
+    /// let mut results = foreach_parallel!(["a", "b", "c"], |name| std::fs::read(name).map_err(|_| name));
+    /// let report = results.report();
+    /// for name in results.filter_map(Result::err) {
+    ///     report.add_for(&name, &"cannot be read");
+    /// }
+    /// assert_eq!((report.succeeded(), report.failed()), (0, 3));
+    /// assert!(report.to_string().contains("3 x cannot be read ("));
+    /// ```
+    pub fn add_for(&self, name: &dyn fmt::Display, failure: &dyn fmt::Display) {
+        let mut tally = self.shared.tally.lock();
+        tally.good = tally.good.saturating_sub(1);
+        tally.fail(failure.to_string(), Some(First::Name(name.to_string())));
+    }
+
     pub(crate) fn note(&self, outcome: Result<(), &ItemError>) {
         let mut tally = self.shared.tally.lock();
         match outcome {
             Ok(()) => tally.good += 1,
             Err(error) if error.is_stopped() => tally.stopped += 1,
-            Err(error) => tally.fail(error.what().to_string(), error.index()),
+            Err(error) => tally.fail(error.kind(), error.index().map(First::Place)),
         }
     }
 
@@ -139,7 +171,7 @@ impl Report {
 }
 
 impl Tally {
-    fn fail(&mut self, text: String, index: Option<u64>) {
+    fn fail(&mut self, text: String, first: Option<First>) {
         self.failed += 1;
         let known = self.groups.iter().position(|group| group.text == text);
         let at = known.unwrap_or_else(|| {
@@ -155,15 +187,20 @@ impl Tally {
                 text,
                 count: 0,
                 first: Vec::new(),
+                names: Vec::new(),
             });
             self.groups.len() - 1
         });
         let group = &mut self.groups[at];
         group.count += 1;
-        if let Some(index) = index {
-            let place = group.first.partition_point(|it| *it < index);
-            group.first.insert(place, index);
-            group.first.truncate(NAMED);
+        match first {
+            Some(First::Place(index)) => {
+                let place = group.first.partition_point(|it| *it < index);
+                group.first.insert(place, index);
+                group.first.truncate(NAMED);
+            }
+            Some(First::Name(name)) if group.names.len() < NAMED => group.names.push(name),
+            _ => {}
         }
     }
 }
@@ -178,15 +215,8 @@ impl fmt::Display for Report {
         if stopped > 0 {
             write!(f, ", {stopped} stopped")?;
         }
-        for Group { text, count, first } in self.failures() {
-            write!(f, "\n  {count} x {text}")?;
-            let items: Vec<String> = first.iter().map(u64::to_string).collect();
-            let more = if count > NAMED as u64 { ", .." } else { "" };
-            match items.len() {
-                0 => {}
-                1 => write!(f, " (item {}{more})", items[0])?,
-                _ => write!(f, " (items {}{more})", items.join(", "))?,
-            }
+        for group in self.failures() {
+            write!(f, "\n  {group}")?;
         }
         let slowest: Vec<String> = self
             .slowest()
@@ -197,6 +227,74 @@ impl fmt::Display for Report {
             write!(f, "\nslowest: {}", slowest.join(", "))?;
         }
         Ok(())
+    }
+}
+
+/// As in the text of a report: `3 x panicked: no sevens (items 7, 47, 87)`.
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            text,
+            count,
+            first,
+            names,
+        } = self;
+        write!(f, "{count} x {text}")?;
+        let mut stands = names.clone();
+        let items: Vec<String> = first.iter().map(u64::to_string).collect();
+        match items.len() {
+            0 => {}
+            1 => stands.push(format!("item {}", items[0])),
+            _ => stands.push(format!("items {}", items.join(", "))),
+        }
+        if stands.is_empty() {
+            return Ok(());
+        }
+        let more = *count > (names.len() + first.len()) as u64;
+        let more = if more { ", .." } else { "" };
+        write!(f, " ({}{more})", stands.join(", "))
+    }
+}
+
+#[cfg(any(feature = "serde", feature = "process", feature = "journal"))]
+mod as_data {
+    use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
+    use super::{Group, Report};
+
+    impl Serialize for Report {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let slowest = self.slowest();
+            let slowest = slowest.iter().map(|(index, time)| Slow {
+                index: *index,
+                seconds: time.as_secs_f64(),
+            });
+            let mut report = to.serialize_struct("Report", 6)?;
+            report.serialize_field("succeeded", &self.succeeded())?;
+            report.serialize_field("failed", &self.failed())?;
+            report.serialize_field("stopped", &self.stopped())?;
+            report.serialize_field("seconds", &self.elapsed().as_secs_f64())?;
+            report.serialize_field("failures", &self.failures())?;
+            report.serialize_field("slowest", &slowest.collect::<Vec<_>>())?;
+            report.end()
+        }
+    }
+
+    impl Serialize for Group {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let mut group = to.serialize_struct("Group", 4)?;
+            group.serialize_field("text", &self.text)?;
+            group.serialize_field("count", &self.count)?;
+            group.serialize_field("first", &self.first)?;
+            group.serialize_field("names", &self.names)?;
+            group.end()
+        }
+    }
+
+    #[derive(serde::Serialize)]
+    struct Slow {
+        index: u64,
+        seconds: f64,
     }
 }
 
@@ -269,7 +367,7 @@ mod tests {
                 .shared
                 .tally
                 .lock()
-                .fail("broke".to_owned(), Some(index));
+                .fail("broke".to_owned(), Some(First::Place(index)));
         }
         report.add(&"odd");
         let text = report.to_string();
@@ -282,6 +380,17 @@ mod tests {
         assert_eq!(lines.next(), Some("  4 x broke (items 1, 3, 7, ..)"));
         assert_eq!(lines.next(), Some("  1 x odd"));
         assert_eq!(lines.next(), None);
+    }
+
+    #[test]
+    fn names_stand_standsplaces_are_not_known() {
+        let report = report();
+        for name in ["a", "b", "c", "d"] {
+            report.note(Ok(()));
+            report.add_for(&name, &"is odd");
+        }
+        assert_eq!(report.failures()[0].to_string(), "4 x is odd (a, b, c, ..)");
+        assert_eq!((report.succeeded(), report.failed()), (0, 4));
     }
 
     #[test]

@@ -154,6 +154,21 @@ impl ProcessError {
         }
     }
 
+    /// What has happened, in the words that are the same for all to which the same has happened.
+    pub(crate) fn kind(&self) -> String {
+        match &*self.failure {
+            Failure::Crashed(crash) => crash.kind(),
+            Failure::NoHello(crash) => format!(
+                "has no worker: before it had come as far as to report, {}",
+                crash.kind()
+            ),
+            Failure::Silent(_, limit) => {
+                format!("has no worker: its process had not reported after {limit:?}")
+            }
+            failure => failure.to_string(),
+        }
+    }
+
     /// Whether it was ended because it took too long: the work, or, with a [`crash`](Self::crash), the
     /// worker to come up.
     #[must_use]

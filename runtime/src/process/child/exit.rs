@@ -91,6 +91,15 @@ impl Crash {
         self.oom_kills
     }
 
+    /// How the process ended, without what no other has: its number, and what it has said.
+    pub(crate) fn kind(&self) -> String {
+        let whose = "its process";
+        match self.exit {
+            Exit::Code(0) => format!("{whose} {} before its result was there", self.exit),
+            _ => format!("{whose} {}", self.exit),
+        }
+    }
+
     /// The last lines on stderr, behind other words.
     pub(crate) fn fmt_stderr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.stderr.is_empty() {
