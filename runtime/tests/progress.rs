@@ -71,6 +71,8 @@ fn programs() {
         "threads" => threads(),
         "pipeline" => stages(),
         "unknown total" => unknown_total(),
+        "false total" => false_total(),
+        "further tries" => further_tries(),
         "panicking consumer" => panicking_consumer(),
         "dropped" => dropped(),
         "panicking items" => panicking_items(),
@@ -160,6 +162,42 @@ fn stages() {
             | count()
     );
     assert_eq!(count, 6);
+}
+
+/// An input that says that it has three items, and has five.
+struct Liar(u32);
+
+impl Iterator for Liar {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        self.0 += 1;
+        (self.0 <= 5).then_some(self.0)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (3, Some(3))
+    }
+}
+
+fn false_total() {
+    let results = foreach_parallel!(Liar(0), throttle = 1, progress = "Hashing", |n| {
+        take(250);
+        n
+    });
+    assert_eq!(results.count(), 5);
+}
+
+fn further_tries() {
+    let results = foreach_parallel!(0..4, throttle = 2, retry = 2, progress = "Hashing", |n| {
+        take(100);
+        if n == 3 || runspace::attempt() == 1 {
+            Err(n)
+        } else {
+            Ok(n)
+        }
+    });
+    assert_eq!(results.count(), 4);
 }
 
 fn unknown_total() {
@@ -264,6 +302,51 @@ fn a_bad_value_is_complained_of_once() {
 fn a_bar_on_a_pipe_is_lines() {
     let lines = on_pipe("two calls", Some("bar"));
     assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn an_input_that_has_more_than_it_says_is_not_done_more_than_whole() {
+    let lines = on_pipe("false total", None);
+    assert_eq!(
+        lines.last().map(|it| timeless(it)),
+        Some("Hashing: 5 of 5 done"),
+        "{lines:?}"
+    );
+    let (_, raw) = on_terminal("false total");
+    for percent in raw.split("% ").filter_map(|it| it.rsplit(' ').next()) {
+        let percent = percent.trim_start_matches(|it: char| !it.is_ascii_digit());
+        assert!(
+            percent.parse::<u32>().is_ok_and(|it| it <= 100) || percent.is_empty(),
+            "{raw:?}"
+        );
+    }
+}
+
+#[test]
+fn an_item_that_is_tried_again_counts_once() {
+    let lines = on_pipe("further tries", None);
+    assert_eq!(
+        lines.last().map(|it| timeless(it)),
+        Some("Hashing: 4 of 4 done, 1 failed"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn on_a_terminal_the_variable_has_the_last_word_too() {
+    for (value, shows) in [("plain", true), ("off", false)] {
+        let (screen, raw) = within(60, move || {
+            let mut program = program("slow");
+            program.env("RUNSPACE_PROGRESS", value);
+            let (status, terminal) = OnTerminal::start(&program).end();
+            assert!(status.success(), "{}", terminal.raw());
+            (terminal.screen(), terminal.raw())
+        });
+        assert!(!raw.contains("Hashing ["), "{raw:?}");
+        let line = |it: &String| it.starts_with("Hashing: 12 of 12 done, 1 failed");
+        assert_eq!(screen.iter().any(line), shows, "{screen:?}");
+        assert_eq!(raw.contains("Hashing"), shows, "{raw:?}");
+    }
 }
 
 #[test]

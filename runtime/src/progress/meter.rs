@@ -22,6 +22,8 @@ pub(super) struct Gauge {
     /// When the first item began, in nanoseconds since then; 0 for not yet.
     first: AtomicU64,
     good: AtomicU64,
+    /// Those of them that were known without a run.
+    known: AtomicU64,
     failed: AtomicU64,
     not_run: AtomicU64,
     is_over: AtomicBool,
@@ -31,6 +33,7 @@ pub(super) struct Gauge {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counts {
     pub(super) good: u64,
+    pub(super) known: u64,
     pub(super) failed: u64,
     pub(super) not_run: u64,
     pub(super) total: Option<u64>,
@@ -48,6 +51,7 @@ impl Meter {
             made: Instant::now(),
             first: AtomicU64::new(0),
             good: AtomicU64::new(0),
+            known: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             not_run: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
@@ -70,6 +74,12 @@ impl Meter {
     /// An item has ended well.
     pub(crate) fn good(&self) {
         self.gauge.good.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An item had ended well before it was taken.
+    pub(crate) fn known(&self) {
+        self.gauge.known.fetch_add(1, Ordering::Relaxed);
+        self.good();
     }
 
     /// An item has failed.
@@ -102,6 +112,7 @@ impl Gauge {
         let first = self.first.load(Ordering::Relaxed);
         let first = (first > 0).then(|| Duration::from_nanos(first));
         Counts {
+            known: self.known.load(Ordering::Relaxed),
             good: self.good.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             not_run: self.not_run.load(Ordering::Relaxed),
@@ -119,6 +130,12 @@ impl Gauge {
 impl Counts {
     pub(super) fn ended(&self) -> u64 {
         self.good + self.failed
+    }
+
+    /// Those that have ended, and how many there are, without what was known before: what took its time, and will.
+    pub(super) fn run(&self) -> (u64, Option<u64>) {
+        let without = |count: u64| count.saturating_sub(self.known);
+        (without(self.ended()), self.whole().map(without))
     }
 
     /// How many items there are: as many as have ended, if the input has said less.

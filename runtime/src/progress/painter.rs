@@ -222,8 +222,9 @@ impl Shown {
 }
 
 fn words(estimate: &mut Estimate, counts: &Counts) -> String {
-    let left = counts.whole().zip(counts.working);
-    let left = left.and_then(|(total, working)| estimate.look(working, counts.ended(), total));
+    let (ended, total) = counts.run();
+    let left = total.zip(counts.working);
+    let left = left.and_then(|(total, working)| estimate.look(working, ended, total));
     text::state(counts, left)
 }
 
@@ -250,6 +251,21 @@ fn install_hook() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_known_before_says_nothing_of_the_time_that_is_left() {
+        let counts = Counts {
+            good: 91,
+            known: 90,
+            failed: 1,
+            not_run: 0,
+            total: Some(100),
+            elapsed: Duration::from_secs(10),
+            working: Some(Duration::from_secs(10)),
+        };
+        let words = words(&mut Estimate::default(), &counts);
+        assert_eq!(words, " 92 of 100 done, 1 failed, 40 s left");
+    }
 
     #[test]
     fn lines_become_seldom() {

@@ -69,6 +69,7 @@ mod tests {
     fn counts(good: u64, failed: u64, total: Option<u64>) -> Counts {
         Counts {
             good,
+            known: 0,
             failed,
             not_run: 0,
             total,

@@ -83,8 +83,9 @@ impl Observer for Shown {
         self.0.began();
     }
 
-    fn ended(&self, _: Try, end: End<'_>, _: Option<Duration>) {
+    fn ended(&self, _: Try, end: End<'_>, time: Option<Duration>) {
         match end {
+            End::Good if time.is_none() => self.0.known(),
             End::Good => self.0.good(),
             End::Failed(error) if error.is_stopped() => self.0.not_run(),
             End::Bad | End::Failed(_) => self.0.failed(),
