@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use runspace::{Cause, foreach_parallel};
+use runspace::{Cause, foreach_parallel, pipeline};
 use support::within;
 
 #[test]
@@ -71,6 +71,27 @@ fn failures_keep_index_message_and_line_and_fail_no_other() {
             assert_eq!(error.call_name(), Some("tens"));
             assert_eq!(error.attempt(), 1);
         }
+    });
+}
+
+#[test]
+fn a_failure_in_a_pipeline_says_in_which_stage() {
+    within(20, || {
+        let line = line!();
+        let outcomes = pipeline!(
+            0..9_u64
+                | foreach_parallel(name = "reading", throttle = 2, |n| n)
+                | filter(|n| n % 2 == 0)
+                | foreach_parallel(name = "checking", throttle = 2, |n| assert!(
+                    n != 4,
+                    "no four"
+                ))
+                | outcomes()
+        );
+        let errors: Vec<_> = outcomes.filter_map(Result::err).collect();
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].location().line(), line + 1, "{}", errors[0]);
+        assert_eq!(errors[0].call_name(), Some("checking"));
     });
 }
 

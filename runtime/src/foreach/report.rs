@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stand_standsplaces_are_not_known() {
+    fn names_stand_where_places_are_not_known() {
         let report = report();
         for name in ["a", "b", "c", "d"] {
             report.note(Ok(()));

@@ -439,6 +439,30 @@ mod tests {
         assert_eq!(most, 0, "{numbers:?}");
     }
 
+    /// What a machine that has other things to do makes of it: rates that are a tenth off, either way.
+    #[test]
+    fn chance_does_not_lead_it_astray() {
+        let best = 160.0;
+        let rate = |n: usize| n.min(16) as f64 * 10.0;
+        let state = std::cell::Cell::new(1_u32);
+        let numbers = climb(64, 400, |n| {
+            // Knuth's and Lewis's generator.
+            state.set(
+                state
+                    .get()
+                    .wrapping_mul(1_664_525)
+                    .wrapping_add(1_013_904_223),
+            );
+            let chance = f64::from(state.get() >> 8) / f64::from(1 << 24);
+            rate(n) * (0.9 + 0.2 * chance)
+        });
+        let later = &numbers[40..];
+        let mean = later.iter().map(|n| rate(*n)).sum::<f64>() / later.len() as f64;
+        assert!(mean > 0.85 * best, "{mean}: {later:?}");
+        let number = later.iter().sum::<usize>() / later.len();
+        assert!((10..=26).contains(&number), "{number}: {later:?}");
+    }
+
     #[test]
     fn too_few_ends_say_nothing() {
         let mut climb = Climb::new(8);
