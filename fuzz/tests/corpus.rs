@@ -13,7 +13,7 @@ fn try_all(folder: &str, run: fn(&[u8])) {
         let bytes = fs::read(file.unwrap().path()).unwrap();
         run(&bytes);
         // And each with its end missing, and with a byte changed.
-        for at in 0..bytes.len().min(200) {
+        for at in (0..bytes.len().min(200)).step_by(5) {
             run(&bytes[..at]);
             let mut changed = bytes.clone();
             changed[at] ^= 0x81;
