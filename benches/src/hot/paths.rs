@@ -50,6 +50,8 @@ impl HotPath {
     }
 }
 
+/// Nothing that starts a process: the child would be valgrind, which is this program while it counts. What an
+/// item costs on its way there and back is in the frames.
 pub(super) const PATHS: &[HotPath] = &[
     HotPath::alone(
         "sequential",

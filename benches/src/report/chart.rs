@@ -22,7 +22,7 @@ pub(crate) struct Panel {
 const WIDTH: u32 = 1000;
 const COLUMNS: usize = 2;
 const MARGIN: i32 = 14;
-const TITLE: i32 = 34;
+const TITLE: i32 = 42;
 const ROW: i32 = 20;
 /// Where the names end and the bars begin.
 const NAMES: i32 = 236;
@@ -54,7 +54,7 @@ pub(crate) fn draw(panels: &[Panel], footer: &str, path: &Path) -> Result<(), Bo
         }
         top += height;
     }
-    let style = text(11, QUIET_COLOUR, HPos::Left);
+    let style = text(13, QUIET_COLOUR, HPos::Left);
     root.draw(&Text::new(footer.to_owned(), (MARGIN, top + MARGIN), style))?;
     root.present()?;
     Ok(())
@@ -71,8 +71,8 @@ impl Panel {
         (left, top): (i32, i32),
         width: i32,
     ) -> Result<(), Box<dyn Error>> {
-        let title = text(14, TEXT_COLOUR, HPos::Left);
-        let at = (left + MARGIN, top + TITLE / 2);
+        let title = text(17, TEXT_COLOUR, HPos::Left);
+        let at = (left + MARGIN, top + TITLE / 3);
         on.draw(&Text::new(self.title.clone(), at, title))?;
         let (start, room) = (left + NAMES, width - NAMES - VALUES - MARGIN);
         let longest = self.rows.iter().map(|it| it.1).fold(0.0, f64::max);
@@ -87,9 +87,9 @@ impl Panel {
             let end = start + length(*value).max(1);
             let corners = [(start, middle - 7), (end, middle + 7)];
             on.draw(&Rectangle::new(corners, bar.filled()))?;
-            let style = text(12, label, HPos::Right);
+            let style = text(13, label, HPos::Right);
             on.draw(&Text::new(name.clone(), (start - 6, middle), style))?;
-            let style = text(12, label, HPos::Left);
+            let style = text(13, label, HPos::Left);
             on.draw(&Text::new(
                 self.unit.write(*value),
                 (end + 5, middle),
@@ -101,13 +101,14 @@ impl Panel {
             let x = start + length(*value);
             let ends = [(x, top + TITLE - 2), (x, middle - ROW / 2 + 2)];
             on.draw(&PathElement::new(ends, TEXT_COLOUR))?;
-            let style = text(11, TEXT_COLOUR, HPos::Center);
+            let style = text(13, TEXT_COLOUR, HPos::Center);
             on.draw(&Text::new(name.clone(), (x, top + TITLE - 8), style))?;
         }
         Ok(())
     }
 }
 
+/// `size` is that of the box around a line; its letters are four fifths of it.
 fn text(size: u32, colour: RGBColor, side: HPos) -> TextStyle<'static> {
     ("sans-serif", size)
         .into_font()
