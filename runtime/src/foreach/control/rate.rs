@@ -23,7 +23,6 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 /// assert_eq!(foreach_parallel!(0..20, rate = 1_000.per_second(), |n| n).count(), 20);
 /// ```
 #[derive(Clone)]
-#[must_use = "it is the value of `rate = ..`"]
 pub struct Rate {
     quota: Quota,
     limiter: Arc<DefaultDirectRateLimiter>,

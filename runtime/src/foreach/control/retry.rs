@@ -26,7 +26,6 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 /// assert_eq!(results, [Ok(7)]);
 /// ```
 #[derive(Clone, Copy, Debug)]
-#[must_use = "it is the value of `retry = ..`"]
 pub struct Retry {
     times: u32,
     pause: Pause,

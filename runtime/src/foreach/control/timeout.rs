@@ -18,7 +18,6 @@ use crate::sync::Mutex;
 /// assert_eq!(foreach_parallel!(0..10, timeout = limit, |n| n).count(), 10);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[must_use = "it is the value of `timeout = ..`"]
 pub struct Timeout {
     limit: Limit,
     floor: Duration,

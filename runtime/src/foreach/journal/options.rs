@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 /// assert_eq!(foreach_parallel!([2, 3], journal = journal, |n: u64| n * n).sum::<u64>(), 13);
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "it is the value of `journal = ..`"]
 pub struct Journal {
     pub(crate) path: PathBuf,
     pub(crate) sync: bool,
