@@ -411,7 +411,10 @@ where
         return;
     }
     let stop = worker.call().stop.clone();
-    let Some(mut session) = Session::open(pool, Arc::clone(run), Arc::new(PassedOn), &stop) else {
+    // Who has a place may be waiting for just the item that this one would hold while it waits for one.
+    let wait = || worker.let_go();
+    let lines = Arc::new(PassedOn);
+    let Some(mut session) = Session::open(pool, Arc::clone(run), lines, &stop, wait) else {
         return;
     };
     let mut items = VecDeque::new();

@@ -48,11 +48,6 @@ pub(super) fn reads_another(call: &Call) -> bool {
     outermost().iter().any(|it| it.reader() == call.id())
 }
 
-/// Stops all of them.
-pub(crate) fn stop_all() {
-    outermost().iter().for_each(|it| it.stop.stop());
-}
-
 /// The calls, in words, and how many items of each run, give or take one that is just beginning or ending.
 pub(crate) fn running() -> Vec<(String, usize)> {
     let running = |it: &Arc<Call>| (it.site.to_string(), it.running());

@@ -59,6 +59,16 @@ impl<'w, T, R> Worker<'w, T, R> {
         self.first.is_some()
     }
 
+    /// Leaves the item that it has taken first to whoever can run one now.
+    #[cfg(feature = "process")]
+    pub(crate) fn let_go(&mut self) {
+        if let Some(first) = self.first.take() {
+            let attempt = self.exit.attempt(first.0);
+            self.exit.put_back(first, attempt);
+            self.call.to_workers.notify();
+        }
+    }
+
     /// Runs `body` on every item this worker gets: one value an item.
     pub fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
         self.each(&mut |batch| {

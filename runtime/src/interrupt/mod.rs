@@ -26,10 +26,6 @@ const TO_SETTLE: (Duration, u32) = (Duration::from_millis(50), 6);
 /// How long something may take that could hang, when the program is to be ended.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long killed processes may take to be gone.
-#[cfg(feature = "process")]
-const TO_DIE: Duration = Duration::from_secs(2);
-
 /// Lets Ctrl-C end the program in good order, from now on.
 ///
 /// * The first one starts nothing new. Items that run come to their end, in processes too, and their
@@ -168,16 +164,14 @@ fn summary() -> String {
 /// Ends everything. Whatever hangs is left behind.
 fn kill() -> ! {
     bounded(|| {
-        roll::stop_all();
-        job::stop_all();
-    });
-    #[cfg(feature = "process")]
-    crate::process::child::kill_all(TO_DIE);
-    bounded(|| {
         #[cfg(feature = "progress")]
         let _withdrawn = crate::progress::withdraw();
         print("runspace: killed");
     });
+    // Nothing is told to stop, and no end is waited for: who waits for a child or a call would go on with the
+    // program, to another exit code than this one.
+    #[cfg(feature = "process")]
+    crate::process::child::kill_all();
     signal_hook::low_level::exit(EXIT_CODE)
 }
 

@@ -426,6 +426,14 @@ where
         let running = begin(&start, &options, &backend, &feeder, body, &captures);
         drop(captures);
         let end = running.and_then(|running| take_in(running, &feeder));
+        // One that was too late has failed, though it may have heeded that it was to stop.
+        let end = end.and_then(|()| {
+            if backend.has_timed_out() {
+                Err(Failure::Stopped)
+            } else {
+                Ok(())
+            }
+        });
         feeder.finish(end.map_err(|failure| kind(failure, &options, &backend)));
         backend.let_go();
     });

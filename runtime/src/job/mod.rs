@@ -67,7 +67,7 @@ pub use record::{Level, Record, record};
 pub use state::JobState;
 pub use table::{JobEntry, JobTable, jobs};
 #[cfg(all(feature = "ctrl_c", unix))]
-pub(crate) use table::{running, stop_all, stop_queued};
+pub(crate) use table::{running, stop_queued};
 pub use wait::{AnyJob, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
 
 use self::backend::OnThread;

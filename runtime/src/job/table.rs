@@ -63,12 +63,6 @@ pub(crate) fn stop_queued() {
     }
 }
 
-/// Tells all jobs to stop, and waits for none.
-#[cfg(all(feature = "ctrl_c", unix))]
-pub(crate) fn stop_all() {
-    jobs().iter().for_each(|it| it.core.stop_token().stop());
-}
-
 /// The names of the jobs that run, without the parallel calls that go on as jobs.
 #[cfg(all(feature = "ctrl_c", unix))]
 pub(crate) fn running() -> Vec<String> {

@@ -1,7 +1,6 @@
 //! The children of this process that are alive, for an interrupt to find them.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
 use super::handle::{Handle, Shared};
 use crate::per_process::PerProcess;
@@ -32,10 +31,8 @@ pub(super) fn enlist(child: &Arc<Shared>) {
     }
 }
 
-/// Kills all children with their groups, and whichever is made from now on. Waits until they are
-/// gone, for `limit` at most.
-pub(crate) fn kill_all(limit: Duration) {
-    let end = Instant::now() + limit;
+/// Kills all children with their groups, and whichever is made from now on.
+pub(crate) fn kill_all() {
     let mut roll = ROLL.lock();
     roll.closed = true;
     let children: Vec<_> = roll
@@ -46,8 +43,4 @@ pub(crate) fn kill_all(limit: Duration) {
         .collect();
     drop(roll);
     children.iter().for_each(Handle::kill);
-    for child in children {
-        let left = end.saturating_duration_since(Instant::now());
-        let _ = child.wait(Some(left));
-    }
 }

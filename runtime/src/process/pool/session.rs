@@ -196,15 +196,16 @@ const TRIES: u32 = 3;
 const LATER_TRIES: u32 = 10;
 
 impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
-    /// Waits for a place in `pool`. `None` when `stop` is stopped before. A stop later on ends the
-    /// worker: politely first, see [`Patience`].
+    /// Waits for a place in `pool`, after `wait` if there is none now. `None` when `stop` is stopped
+    /// before. A stop later on ends the worker: politely first, see [`Patience`].
     pub(crate) fn open(
         pool: &Pool,
         run: Arc<Run>,
         lines: Arc<dyn Lines>,
         stop: &StopToken,
+        wait: impl FnOnce(),
     ) -> Option<Self> {
-        let place = pool.place(stop)?;
+        let place = pool.place(stop, wait)?;
         let control = Arc::new(Control {
             current: Mutex::default(),
             patience: pool.options().patience,

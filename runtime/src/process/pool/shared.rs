@@ -118,14 +118,16 @@ impl Pool {
         &self.0.options
     }
 
-    /// Waits for a place, first come, first served. `None` when `stop` is stopped before.
-    pub(crate) fn place(&self, stop: &StopToken) -> Option<Place> {
+    /// Waits for a place, first come, first served; `wait` is called before that, if there is none now.
+    /// `None` when `stop` is stopped before.
+    pub(crate) fn place(&self, stop: &StopToken, wait: impl FnOnce()) -> Option<Place> {
         let mut state = self.0.state.lock();
         if state.waiting.is_empty() && state.taken < self.0.options.workers {
             state.taken += 1;
             return Some(Place(self.clone()));
         }
         drop(state);
+        wait();
         self.wait_for_place(stop)
     }
 

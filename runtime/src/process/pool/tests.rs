@@ -49,7 +49,8 @@ where
         for _ in 0..places {
             scope.spawn(|| {
                 let lines = Arc::new(NoLines);
-                let mut session = Session::open(pool, Arc::clone(&run), lines, &stop).unwrap();
+                let mut session =
+                    Session::open(pool, Arc::clone(&run), lines, &stop, || {}).unwrap();
                 let mut own = VecDeque::new();
                 loop {
                     let size = session.batch_size();
@@ -570,7 +571,7 @@ fn a_stop_ends_the_item_that_runs_and_gives_the_rest_back() {
         let run = Arc::new(Run::new(Start::here().unwrap(), body, &(), false).unwrap());
         let stop = StopToken::new();
         let mut session: Session<u32, u32> =
-            Session::open(&pool, run, Arc::new(NoLines), &stop).unwrap();
+            Session::open(&pool, run, Arc::new(NoLines), &stop, || {}).unwrap();
         let mut items: VecDeque<Item<u32>> = (0..5)
             .map(|n| Item {
                 index: n.into(),
@@ -608,13 +609,13 @@ fn a_place_that_is_not_free_is_waited_for_in_turn_or_until_a_stop() {
     within(60, || {
         let pool = pool(1);
         let stop = StopToken::new();
-        let first = pool.place(&stop).unwrap();
+        let first = pool.place(&stop, || {}).unwrap();
         static SERVED: AtomicU64 = AtomicU64::new(0);
         let stopped = StopToken::new();
         std::thread::scope(|scope| {
-            let gives_up = scope.spawn(|| pool.place(&stopped).is_none());
+            let gives_up = scope.spawn(|| pool.place(&stopped, || {}).is_none());
             let waits = scope.spawn(|| {
-                let place = pool.place(&stop).unwrap();
+                let place = pool.place(&stop, || {}).unwrap();
                 SERVED.fetch_add(1, Ordering::SeqCst);
                 drop(place);
             });
@@ -645,7 +646,7 @@ fn emitting_bodies_and_prints_of_items() {
         let lines = Arc::new(Kept::default());
         let stop = StopToken::new();
         let sink = Arc::clone(&lines);
-        let mut session: Session<u32, u32> = Session::open(&pool, run, sink, &stop).unwrap();
+        let mut session: Session<u32, u32> = Session::open(&pool, run, sink, &stop, || {}).unwrap();
         let mut told = vec![];
         let items = [3, 0, 2]
             .into_iter()
