@@ -1,4 +1,4 @@
-//! A program that is built with `panic = "abort"`: what `panic_abort.rs` builds and runs.
+//! A program that is built with `panic = "abort"`: what `surroundings.rs` builds and runs.
 
 use std::time::Duration;
 

@@ -1,0 +1,41 @@
+//! What goes wrong, and what becomes of it: a test for each row of docs/faults.md, on each back end.
+
+#![cfg(target_os = "linux")]
+#![allow(unreachable_pub, reason = "a test program has no users")]
+
+#[path = "../../runtime/tests/support/mod.rs"]
+mod support;
+#[path = "../../runtime/tests/support/terminal.rs"]
+mod terminal;
+
+mod chaos;
+mod common;
+mod crashes;
+mod ends;
+mod input;
+mod journals;
+mod large;
+mod nesting;
+mod pools;
+mod shortage;
+mod stage;
+mod start;
+mod surroundings;
+mod values;
+
+fn main() -> std::process::ExitCode {
+    stage::main(&[
+        chaos::ROWS,
+        crashes::ROWS,
+        ends::ROWS,
+        input::ROWS,
+        journals::ROWS,
+        large::ROWS,
+        nesting::ROWS,
+        pools::ROWS,
+        shortage::ROWS,
+        start::ROWS,
+        surroundings::ROWS,
+        values::ROWS,
+    ])
+}
