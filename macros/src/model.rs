@@ -172,7 +172,7 @@ pub(crate) enum JobBody {
 
 /// What `start_job!` starts.
 pub(crate) enum ProcessJob {
-    Body(Job),
+    Body(Box<Job>),
     Named(Named),
     Program(Program),
 }

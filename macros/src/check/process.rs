@@ -69,7 +69,9 @@ pub(crate) fn process_job(call: Call, errors: &mut Errors) -> Option<ProcessJob>
                         captures: sorted.captures,
                         inits: sorted.inits,
                     };
-                    parts.with(body, FORM, errors).map(ProcessJob::Body)
+                    parts
+                        .with(body, FORM, errors)
+                        .map(|it| ProcessJob::Body(Box::new(it)))
                 }
             }
         }
