@@ -14,7 +14,7 @@ use crate::error::{CallSite, Cause, ItemError, PanicPayload};
 use crate::key::CallKey;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::trace;
 
 /// How long a call that has ended waits for an input that does not come back from `next`.
@@ -378,13 +378,6 @@ impl Call {
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.launched.load(Ordering::Relaxed) >= self.places()
-    }
-
-    /// Whether somebody will come for what a worker has just taken beyond what it runs: another worker,
-    /// or one that goes just now, who looks at all queues after it has given its place back.
-    pub(crate) fn has_helpers(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.is_full()
     }
 
     /// The most items that may be taken from the input and not yet consumed.

@@ -74,16 +74,18 @@ impl<'a, T: Send + 'a, R: Send + 'a> Entry<T> for Arc<Crew<'a, T, R>> {
         }
     }
 
-    fn share(&self) {
-        let Door::Shelf(shelf) = &self.door else {
-            return self.call.to_workers.hint(); // the feeder sees to the rest
+    fn share(&self, has_more: bool) {
+        // What is left in a queue is the feeder's to see to.
+        let shelf = match &self.door {
+            Door::Shelf(shelf) => Some(shelf),
+            Door::Queue(_) => None,
         };
-        if !self.call.is_full() {
+        if (has_more || shelf.is_some()) && !self.call.is_full() {
             self.recruit();
-        } else if shelf.waiting() > 0 {
-            self.call.to_workers.notify();
-        } else {
-            self.call.to_workers.hint();
+        }
+        match shelf {
+            Some(shelf) if shelf.waiting() > 0 => self.call.to_workers.notify(),
+            _ => self.call.to_workers.hint(),
         }
     }
 }

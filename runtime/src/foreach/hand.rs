@@ -175,11 +175,6 @@ impl<T> Own<T> {
         self.hand.is_empty()
     }
 
-    /// Whether there is more than one item.
-    pub(crate) fn has_many(&self) -> bool {
-        self.front + 1 < self.hand.end.load(Ordering::Relaxed)
-    }
-
     /// The next item, if there seems to be one.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Numbered<T>> {

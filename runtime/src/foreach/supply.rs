@@ -25,8 +25,8 @@ pub(crate) trait Entry<T> {
     /// Moves up to `most` items into an empty hand.
     fn draw(&self, most: usize, own: &mut Own<T>);
 
-    /// Has others come for what is left, here or with a worker that has more than it can do at once.
-    fn share(&self);
+    /// Has others come for what is left here, and for what a worker has in hand, if it `has_more` than it runs.
+    fn share(&self, has_more: bool);
 }
 
 /// What a call's workers have taken and not begun, as everyone sees it.
@@ -262,14 +262,9 @@ impl<'w, T> Supply<'w, T> {
             if !self.draw(batch) && (leaves || !self.take_from_peers()) {
                 return (ended && !self.pool.has_later()).then_some(None);
             }
-            if self.own.has_many() && call.target.is_shared() && !call.has_helpers() {
-                // A batch is more than one can do at once. Leaves it in its hand, and calls for a
-                // worker as it goes.
-                return Some(None);
-            }
             // Another may have taken it meanwhile.
             if let Some(item) = self.own.next() {
-                self.entry.share();
+                self.entry.share(!self.own.is_empty());
                 return Some(Some(item));
             }
         }
