@@ -227,7 +227,7 @@ where
         Err(failure) => panic!("its worker has no process for it: it {failure}"),
     };
     let stop = io.stop().clone();
-    let Some(mut session) = Session::open(pool, run, Arc::new(PassedOn), &stop) else {
+    let Some(mut session) = Session::open(pool, run, Arc::new(PassedOn), &stop, || {}) else {
         return;
     };
     while let Some(work) = io.next() {
