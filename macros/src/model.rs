@@ -160,7 +160,7 @@ pub(crate) struct Job {
 pub(crate) enum Host {
     Thread,
     Process,
-    Cluster(Place),
+    Cluster(Box<Place>),
     /// What comes of this expression.
     Runspace(TokenStream),
 }

@@ -777,7 +777,7 @@ fn a_job_runs_on_the_cluster() {
         let records: Vec<String> = job.records().iter().map(|it| it.text.clone()).collect();
         assert_eq!(records, ["1 of 3", "2 of 3", "3 of 3"]);
         let job = start_job!(on = cluster(&cluster), { panic!("a reason") });
-        let error = job.join().map(|()| ()).unwrap_err();
+        let error = job.join().unwrap_err();
         assert!(error.to_string().contains("a reason"), "{error}");
         assert!(job_cannot_be_suspended(&cluster).contains("cannot be suspended"));
     });

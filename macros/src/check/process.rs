@@ -107,7 +107,7 @@ fn cluster(on: Setting, clauses: &mut Clauses, errors: &mut Errors) -> Option<Ho
         }
         fits
     });
-    Some(Host::Cluster(place))
+    Some(Host::Cluster(Box::new(place)))
 }
 
 fn no_args(settings: &mut Vec<Setting>, errors: &mut Errors) {

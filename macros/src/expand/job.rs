@@ -55,7 +55,8 @@ pub(crate) fn job(call: &Job) -> TokenStream {
         Host::Thread | Host::Process | Host::Cluster(_) => None,
     };
     let place = match host {
-        Host::Cluster(Place { word, argument, .. }) => {
+        Host::Cluster(place) => {
+            let Place { word, argument, .. } = &**place;
             let setter = Ident::new("on_cluster", word.span());
             Some(quote!(.#setter #argument))
         }

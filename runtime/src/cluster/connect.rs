@@ -231,7 +231,8 @@ impl Connection {
             });
             Ok(())
         };
-        self.runs.get_or_try_init(make).await.map(|()| ())
+        let made: Result<&(), ClusterError> = self.runs.get_or_try_init(make).await;
+        made.copied()
     }
 
     /// Makes the stream of announcements, if it is not there.

@@ -200,6 +200,9 @@ async fn await_signals(host: Arc<Host>, leave: watch::Sender<bool>, grace: Durat
     std::process::exit(0);
 }
 
+/// A run that is not served any more, and why.
+type End = (String, Result<Ended, String>);
+
 /// Looks for runs.
 struct Search {
     host: Arc<Host>,
@@ -208,10 +211,7 @@ struct Search {
     served: HashSet<String>,
     /// Runs that are none of this worker's business, or over.
     passed: HashSet<String>,
-    ended: (
-        mpsc::UnboundedSender<(String, Result<Ended, String>)>,
-        mpsc::UnboundedReceiver<(String, Result<Ended, String>)>,
-    ),
+    ended: (mpsc::UnboundedSender<End>, mpsc::UnboundedReceiver<End>),
 }
 
 impl Search {

@@ -463,6 +463,9 @@ struct Emits {
     number: AtomicU64,
 }
 
+/// The end of an item: how many outputs it has had, what is said of it, and its value.
+type End = (u64, Said, Vec<u8>);
+
 /// Unwinds out of a body that is stopped, or whose output cannot be written.
 struct Leave(Option<CodecReport>);
 
@@ -526,7 +529,7 @@ impl<'a, T: DeserializeOwned, R: Serialize> SlotLoop<'a, T, R> {
         });
     }
 
-    fn each(&mut self, one: &mut dyn FnMut(&Work, T, &StopToken) -> (u64, Said, Vec<u8>)) {
+    fn each(&mut self, one: &mut dyn FnMut(&Work, T, &StopToken) -> End) {
         while let Some(work) = self.io.next() {
             let stop = self.io.item_stop();
             let item = (work.token, work.index, work.attempt);
