@@ -270,6 +270,8 @@ pub(crate) struct Intake<R> {
     listed: Vec<Option<u64>>,
     /// How many of the jumps have been dealt with.
     jumps: usize,
+    /// While the lanes are emptied because of jumps: how many there were when that began.
+    emptying: Option<usize>,
 }
 
 /// How many events of a lane come in a row while others may have some.
@@ -287,6 +289,7 @@ impl<R> Intake<R> {
             later: BinaryHeap::new(),
             listed: Vec::new(),
             jumps: 0,
+            emptying: None,
         }
     }
 
@@ -334,6 +337,13 @@ impl<R> Intake<R> {
     /// An event of the item `head`, from which on no event is missing; or one of a later item, if that
     /// may be in the way. `all`: for when marks may be missing.
     pub(crate) fn poll_for(&mut self, head: u64, all: bool) -> Option<Event<R>> {
+        if let Some(jumps) = self.emptying {
+            if let Some(event) = self.visit() {
+                return Some(event);
+            }
+            self.jumps = jumps;
+            self.emptying = None;
+        }
         if all {
             self.open_all();
         } else {
@@ -352,11 +362,12 @@ impl<R> Intake<R> {
         }
         // It may be behind one of a later item. So take everything: what is put in after this look, and
         // after a later one, has jumped after it too.
-        if let Some(event) = self.poll_all() {
-            return Some(event);
+        let event = self.poll_all();
+        match event {
+            Some(_) => self.emptying = Some(jumps),
+            None => self.jumps = jumps,
         }
-        self.jumps = jumps;
-        None
+        event
     }
 
     /// An event of the item `head`, if the lanes that are listed have one in front.
