@@ -103,6 +103,8 @@ mod judge;
 mod key;
 #[cfg(feature = "process")]
 mod named;
+#[cfg(not(feature = "rayon"))]
+mod no_rayon;
 #[cfg(feature = "rayon")]
 mod on_rayon;
 #[cfg_attr(loom, allow(dead_code, reason = "loom explores one process"))]
@@ -278,6 +280,8 @@ pub mod __private {
     }
     #[cfg(feature = "process")]
     pub use crate::named::{NamedEntry, NamedJob, parameter};
+    #[cfg(not(feature = "rayon"))]
+    pub use crate::no_rayon::{on_rayon, on_rayon_pool};
     #[cfg(feature = "rayon")]
     pub use crate::on_rayon::{on_rayon, on_rayon_pool};
     #[cfg(not(loom))]
