@@ -25,7 +25,7 @@ const MARGIN: i32 = 14;
 const TITLE: i32 = 42;
 const ROW: i32 = 20;
 /// Where the names end and the bars begin.
-const NAMES: i32 = 236;
+const NAMES: i32 = 252;
 /// What is kept free for a figure behind the longest bar.
 const VALUES: i32 = 62;
 
