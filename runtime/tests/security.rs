@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use runspace::{Cause, ProcessPool, foreach_parallel, jobs, start_job, start_thread_job};
+use runspace::{Cause, Job, ProcessPool, foreach_parallel, jobs, start_job, start_thread_job};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use support::{in_changed_process, within};
 
@@ -248,13 +248,13 @@ fn a_captured_secret_shows_nowhere() {
         assert_eq!(job.join().unwrap(), Vec::<String>::new());
 
         let secret = SECRET.to_owned();
-        let job = start_job!(name = "login", using(secret), {
+        let job: Job<()> = start_job!(name = "login", using(secret), {
             drop(secret);
             std::process::abort()
         });
         job.wait();
         let mut said = format!("{job:?} {} {:?}", jobs(), job.records());
-        let error = job.join().map(|()| ()).unwrap_err();
+        let error = job.join().unwrap_err();
         said += &format!("{error} {error:?}");
         assert!(!said.contains(SECRET), "{said}");
 
