@@ -264,9 +264,14 @@ impl Scene {
             );
         } else if !matches!(self.reading, Reading::Drop(_)) {
             // Those that were taken, in one piece.
+            let end = seen.keys().next_back().map_or(0, |it| it + 1);
+            let missing: Vec<_> = (0..end)
+                .filter(|it| !seen.contains_key(it))
+                .map(|it| (it, self.part(it)))
+                .collect();
             assert!(
-                seen.keys().copied().eq(0..seen.len() as u64),
-                "an item without an outcome"
+                missing.is_empty(),
+                "no outcome: {missing:?} of {self:?}; {seen:?}"
             );
         }
         for (index, outcome) in seen {

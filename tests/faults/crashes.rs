@@ -369,7 +369,7 @@ fn a3_process_out_of_memory() {
 
 fn a3_pool() {
     let pool = pair();
-    let mut outcomes = foreach_parallel!(0..20_u64, on = process(&pool), |n, item| {
+    let outcomes = foreach_parallel!(0..20_u64, on = process(&pool), |n, item| {
         item.emit((n, std::process::id()));
         if n == 4 {
             sleep(Duration::from_secs(1000));
@@ -378,7 +378,7 @@ fn a3_pool() {
     .outcomes();
     let mut seen = BTreeSet::new();
     let mut failed = None;
-    while let Some(outcome) = outcomes.next() {
+    for outcome in outcomes {
         match outcome {
             Ok((n, pid)) => {
                 assert!(seen.insert(n));

@@ -319,13 +319,9 @@ fn a19_process() {
             })
             .collect();
         // What they print is theirs.
-        for n in 0..2 {
-            until(|| {
-                jobs[n]
-                    .records()
-                    .iter()
-                    .any(|it| it.text.starts_with("begin"))
-            });
+        for (n, job) in jobs.iter().enumerate() {
+            let has_begun = || job.records().iter().any(|it| it.text.starts_with("begin"));
+            until(has_begun);
             println!("begin {n};");
         }
         let done = jobs.into_iter().enumerate().map(|(n, job)| {

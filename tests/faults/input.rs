@@ -278,7 +278,7 @@ fn a24_pool() {
 
 /// Stops from four threads while the results are read: each item that was taken has one outcome.
 macro_rules! four_stops {
-    ($rounds:expr, $($on:tt)*) => {{
+    ($rounds:expr, $itself:expr, $($on:tt)*) => {{
         for round in 0..$rounds {
             let taken = Arc::new(AtomicU64::new(0));
             let seen = taken.clone();
@@ -286,7 +286,7 @@ macro_rules! four_stops {
                 taken.fetch_add(1, Ordering::SeqCst);
             });
             let results = foreach_parallel!(input, on = $($on)*, throttle = 3, using(round), |n| {
-                if n == 40 && round % 2 == 0 {
+                if $itself && n == 40 && round % 2 == 0 {
                     runspace::stop_token().stop();
                 }
                 n
@@ -324,8 +324,8 @@ macro_rules! four_stops {
 }
 
 fn a25_threads() {
-    four_stops!(40, thread);
-    four_stops!(40, rayon);
+    four_stops!(40, true, thread);
+    four_stops!(40, true, rayon);
     // Invocations that meet the close of their pool.
     for round in 0..50 {
         let pool = RunspacePool::builder().max(2).open().unwrap();
@@ -367,7 +367,7 @@ fn a25_process() {
 }
 
 fn a25_pool() {
-    four_stops!(15, process(&pair()));
+    four_stops!(15, false, process(&pair()));
     // The pool goes while its calls run.
     for round in 0..10_u64 {
         let pool = pair();
@@ -390,7 +390,10 @@ fn random(state: &mut u64) -> u64 {
 /// Stops one in twenty of these jobs; answers how many of those that were left alone have their value.
 fn stop_some(jobs: Vec<Job<u64>>) {
     let mut state = 20_261_126;
-    let chosen: Vec<bool> = jobs.iter().map(|_| random(&mut state) % 20 == 0).collect();
+    let chosen: Vec<bool> = jobs
+        .iter()
+        .map(|_| random(&mut state).is_multiple_of(20))
+        .collect();
     for (job, is_chosen) in jobs.iter().zip(&chosen) {
         if *is_chosen {
             job.stop();

@@ -102,8 +102,8 @@ impl Start {
     }
 }
 
-/// A worker that is ready to be started.
-fn worker() -> Result<Spec, Failure> {
+/// A worker that is ready to be started in these surroundings.
+fn worker(surroundings: Arc<Surroundings>) -> Result<Spec, Failure> {
     let (channel, theirs) = Channel::pair().map_err(Failure::NoProcess)?;
     let mut command = Command::new("/proc/self/exe");
     let mut args = std::env::args_os();
@@ -118,7 +118,10 @@ fn worker() -> Result<Spec, Failure> {
         .stderr(Stdio::piped());
     Ok(Spec {
         // The command holds the child's end of the channel, and goes with the closure.
-        start: Box::new(move || Ok(Born::new(command.spawn()?))),
+        start: Box::new(move || {
+            surroundings.keep(&mut command);
+            Ok(Born::new(command.spawn()?))
+        }),
         channel: Some(channel),
         lines: Arc::new(NoLines),
     })
@@ -137,7 +140,7 @@ impl Link {
 
     fn start_as(start: &Start, lines: Arc<dyn Lines>, template: bool) -> Result<Self, Failure> {
         let limit = to_greet().map_err(Failure::NoProcess)?;
-        let mut spec = worker()?;
+        let mut spec = worker(Arc::clone(&start.surroundings))?;
         spec.lines = lines;
         let supervisor = start.supervisor().map_err(Failure::NoProcess)?;
         let child = supervisor.spawn(spec).map_err(Failure::NoProcess)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit};
 
@@ -64,6 +65,20 @@ impl Surroundings {
     /// What the policy hands on.
     pub(crate) fn policy(&self) -> &[u8] {
         &self.fixed.policy
+    }
+
+    /// Has a process start in these, should those of this process have changed since they were looked at.
+    pub(crate) fn keep(&self, command: &mut Command) {
+        if let Some((path, device, number)) = &self.directory {
+            let now = rustix::fs::stat(c".").ok();
+            // By its path only then: it may have been moved, or gone, and can be inherited all the same.
+            if now.is_none_or(|it| (it.st_dev, it.st_ino) != (*device, *number)) {
+                command.current_dir(path);
+            }
+        }
+        if !std::env::vars_os().eq(self.environment.iter().cloned()) {
+            command.env_clear().envs(self.environment.iter().cloned());
+        }
     }
 
     /// What a process that was started in these surroundings has to be told to be like one that is
