@@ -367,7 +367,7 @@ fn a25_process() {
 }
 
 fn a25_pool() {
-    four_stops!(15, false, process(&pair()));
+    four_stops!(15, true, process(&pair()));
     // The pool goes while its calls run.
     for round in 0..10_u64 {
         let pool = pair();

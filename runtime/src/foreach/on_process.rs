@@ -546,7 +546,11 @@ fn name<T>(item: &Item<T>) -> Try {
 
 fn cause<T, R>(exit: &Exit<T, R>, failure: Failure) -> Cause {
     match failure {
-        Failure::Stopped => exit.call().end_came_first(true),
+        Failure::Stopped => {
+            // Perhaps it was stopped from inside: by a body, which has the token of its call there too.
+            exit.call().stop.stop();
+            exit.call().end_came_first(true)
+        }
         Failure::TimedOut(limit) => Cause::TimedOut(limit),
         failure => call_cause(failure),
     }

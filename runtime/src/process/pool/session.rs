@@ -659,6 +659,8 @@ fn receive<T, R: DeserializeOwned>(
             // Of a run whose first batch had nothing in it that could be sent.
             Kind::Ready => continue,
             Kind::Retire => return Done::Retired,
+            // The body has stopped its token, which is that of the call.
+            Kind::Done => return Done::Failed(Failure::Stopped),
             _ => return Done::Failed(strange),
         }
         let Ok((index, told)) = frame.part::<(u64, Told)>() else {
