@@ -8,10 +8,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
 
-use runspace::foreach_parallel;
+use runspace::{Journal, foreach_parallel};
 
 use crate::common::{MS, fresh, pair, promptly};
 use crate::stage::{Row, again, note, part, part_is_over, pool, process, threads};
+use crate::support::census::failure_of_call;
 use crate::support::until;
 
 pub const ROWS: &[Row] = &[
@@ -39,7 +40,7 @@ pub const ROWS: &[Row] = &[
         id: "A37",
         name: "resumed_with_another_input",
         fault: "`resume` with an input that has changed: another order, items gone, new ones",
-        outcome: "Items are known by their content: what is there and done is not run again, what is new is, what is gone is told. Nothing is taken for another.",
+        outcome: "Items are known by their content: what is there and done is not run again, what is new is. That something is gone is an error, before anything runs where it can be seen; unless the call says that it may be. Nothing is taken for another.",
         tests: &[threads(a37_threads), process(a37_process), pool(a37_pool)],
         elsewhere: FRESH,
     },
@@ -241,12 +242,30 @@ macro_rules! another_input {
         for (input, resumed, missing) in inputs {
             let expected: Vec<u64> = input.iter().map(|n| n * n).collect();
             let results = foreach_parallel!(
-                input, on = $($on)*, ordered = true, journal = &path, resume = true, |n| n * n
+                input,
+                on = $($on)*,
+                ordered = true,
+                journal = Journal::new(&path).may_change(true),
+                resume = true,
+                |n| n * n
             );
             let journal = results.journal();
             assert!(results.eq(expected));
             assert_eq!((journal.resumed(), journal.missing().len()), (resumed, missing));
         }
+        // Unless the call says so, nothing may be gone: what can be seen at once is refused at once,
+        let run = |input: Vec<u64>| {
+            foreach_parallel!(
+                input, on = $($on)*, ordered = true, journal = &path, resume = true, |n| n * n
+            )
+        };
+        let error = failure_of_call(run(vec![1, 2]).outcomes());
+        assert!(error.to_string().contains("has 7 finished items"), "{error}");
+        // and the rest when everything that there is has run.
+        let mut outcomes: Vec<_> = run((100..110).collect()).outcomes().collect();
+        let error = outcomes.pop().unwrap().unwrap_err();
+        assert!(error.to_string().contains("items that are finished"), "{error}");
+        assert!(outcomes.into_iter().map(Result::unwrap).eq((100..110).map(|n| n * n)));
     }};
 }
 
