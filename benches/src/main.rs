@@ -87,6 +87,7 @@ enum Command {
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     // What a peer needs. In its workers this does not return.
     procspawn::init();
+    questions::serve_if_bare_worker();
     let args = Args::parse();
     match args.command {
         Some(Command::Alone { what }) => alone::serve(&what)?,

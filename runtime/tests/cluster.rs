@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use runspace::cluster::{ClusterErrorKind, status};
-use runspace::{Cause, Cluster, Job, Plan, foreach_parallel, start_job};
+use runspace::{Cause, Cluster, Plan, foreach_parallel, start_job};
 use rustix::process::Signal;
 use support::census::{by_index, die};
 use support::nats::{KEY, Server, Worker};
@@ -776,7 +776,9 @@ fn a_job_runs_on_the_cluster() {
         job.wait();
         let records: Vec<String> = job.records().iter().map(|it| it.text.clone()).collect();
         assert_eq!(records, ["1 of 3", "2 of 3", "3 of 3"]);
-        let job: Job<()> = start_job!(on = cluster(&cluster), { panic!("a reason") });
+        let job = start_job!(on = cluster(&cluster), {
+            assert!(std::process::id() == 0, "a reason");
+        });
         let error = job.join().unwrap_err();
         assert!(error.to_string().contains("a reason"), "{error}");
         assert!(job_cannot_be_suspended(&cluster).contains("cannot be suspended"));

@@ -5,5 +5,6 @@ mod many;
 mod round_trip;
 mod server;
 
+pub(crate) use bare::serve_if_bare_worker;
 pub(crate) use many::QUESTION as MANY;
 pub(crate) use round_trip::QUESTION as ROUND_TRIP;

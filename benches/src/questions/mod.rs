@@ -13,6 +13,7 @@ mod stop;
 mod tail;
 mod throttle;
 
+pub(crate) use cluster::serve_if_bare_worker;
 pub(crate) use jobs::queued;
 pub(crate) use start_join::cold;
 

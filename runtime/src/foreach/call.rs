@@ -62,7 +62,7 @@ pub(crate) struct Call {
     /// The threads of the call only talk to others, which run the bodies.
     pub(crate) runs_elsewhere: bool,
     /// See [`places`](Self::places).
-    has_one_worker: bool,
+    pub(crate) has_one_worker: bool,
     /// See [`key`](Self::key).
     key: OnceLock<CallKey>,
     pub(crate) desk: Arc<Desk>,

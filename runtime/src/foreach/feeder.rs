@@ -253,7 +253,7 @@ impl<T> Intake<T> {
     #[inline(never)]
     fn rouse(&mut self) {
         self.call.to_workers.notify();
-        self.quiet = match self.call.pace.is_urgent() {
+        self.quiet = match self.call.pace.is_urgent() || self.call.has_one_worker {
             true => 0,
             false => self.call.batch() - 1,
         };

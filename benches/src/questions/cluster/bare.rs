@@ -2,6 +2,7 @@
 //! the item, read the result. No item is sent again, nothing is checked, and nobody dies.
 
 use std::future::{Future, IntoFuture};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -14,10 +15,40 @@ use tokio::runtime::Runtime;
 
 /// A client and its workers, each with a connection.
 pub(super) struct Bare {
-    runtime: Runtime,
     context: Context,
-    results: pull::Stream,
+    results: Option<pull::Stream>,
     sent: u64,
+    workers: Vec<Child>,
+    runtime: Runtime,
+}
+
+/// The variable that makes this program a worker of that kind.
+const WORKER: &str = "RUNSPACE_BENCH_BARE_WORKER";
+
+/// In a worker: works until it is killed.
+pub(crate) fn serve_if_bare_worker() {
+    let Ok(url) = std::env::var(WORKER) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("threads");
+    runtime.block_on(async { work(connect(&url).await).await });
+    std::process::exit(0)
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        // It wants to be dropped where there is a runtime.
+        let _in_place = self.runtime.enter();
+        self.results = None;
+        for worker in &mut self.workers {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
 }
 
 impl Bare {
@@ -46,23 +77,30 @@ impl Bare {
                 let made = context.create_consumer_on_stream(consumer, stream).await;
                 made.expect("a consumer");
             }
-            for _ in 0..workers {
-                tokio::spawn(work(connect(url).await));
-            }
             let results = messages(&context, "client", "BARE_R").await;
             (context, results)
         });
+        let program = std::env::current_exe().expect("this program");
+        let worker = || {
+            Command::new(&program)
+                .env(WORKER, url)
+                .stdin(Stdio::null())
+                .spawn()
+                .expect("a worker starts")
+        };
         Self {
-            runtime,
             context,
-            results,
+            results: Some(results),
             sent: 0,
+            workers: (0..workers).map(|_| worker()).collect(),
+            runtime,
         }
     }
 
     /// Sends `count` items of `size` bytes, and reads as many results.
     pub(super) fn round(&mut self, count: u64, size: usize) -> u64 {
-        let (context, results) = (self.context.clone(), &mut self.results);
+        let context = self.context.clone();
+        let results = self.results.as_mut().expect("until the drop");
         let first = self.sent;
         self.sent += count;
         self.runtime.block_on(async move {
