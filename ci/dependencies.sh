@@ -13,7 +13,7 @@ table() {
     echo "\`process\` | $(count --no-default-features --features process)"
     echo "\`rayon\` | $(count --no-default-features --features rayon)"
     echo "\`process\`, \`rayon\`: the default | $(count)"
-    for feature in ctrl_c progress rate journal tracing serde; do
+    for feature in ctrl_c progress rate journal tracing serde cluster; do
         echo "none, and \`$feature\` | $(count --no-default-features --features "$feature")"
     done
     echo "all | $(count --all-features)"
