@@ -472,6 +472,7 @@ where
     R: DeserializeOwned,
 {
     let mut turns = Turns::new(worker.call(), items.iter().map(name), session.watch());
+    let mut refused = None;
     while !items.is_empty() {
         let count = items.len();
         let exit = worker.exit();
@@ -494,7 +495,7 @@ where
             if let (Some(index), Some(turns)) = (ends, &turns) {
                 turns.ends(index);
             }
-            tell(exit, outcome, now - last);
+            tell(exit, outcome, &mut refused, now - last);
             if let (Some(index), Some(turns)) = (ends, &mut turns) {
                 turns.has_ended(index);
             }
@@ -518,14 +519,26 @@ fn may_pass(failure: &Failure) -> bool {
     )
 }
 
-fn tell<T, R>(exit: &Exit<T, R>, outcome: Outcome<T, R>, time: Duration) {
+/// `refused` is the last item whose output nobody wanted any more.
+fn tell<T, R>(
+    exit: &Exit<T, R>,
+    outcome: Outcome<T, R>,
+    refused: &mut Option<u64>,
+    time: Duration,
+) {
     match outcome {
         Outcome::Value(item, value, judgement) => {
             settle::value(exit, name(&item), item.value, value, judgement, time);
         }
         Outcome::Output(index, value) => {
-            // False when the call is being stopped, and nobody wants it any more.
-            let _ = exit.lane.emit(index, value);
+            if !exit.lane.emit(index, value) {
+                *refused = Some(index);
+            }
+        }
+        // The stop came before its end, as it does for a body here that is left where it emits.
+        Outcome::Ended(item) if *refused == Some(item.index) => {
+            let cause = exit.call().end_came_first(true);
+            exit.end_failed(name(&item), cause, Some(time));
         }
         Outcome::Ended(item) => settle::ended(exit, name(&item), time),
         Outcome::Failed(item, failure) => {

@@ -257,6 +257,8 @@ impl Template {
             err: Some(err),
         };
         let child = self.start.supervisor().ok()?.adopt(born, channel).ok()?;
-        Some(Link::to_copy(child))
+        let link = Link::to_copy(child);
+        // While the template is there nobody has ended its group, and now the copy is out of it.
+        self.link.is_open().then_some(link)
     }
 }
