@@ -126,6 +126,7 @@ mod sync;
 mod threads;
 mod trace;
 mod values;
+mod vigil;
 
 #[cfg(feature = "cluster")]
 pub use cluster::Cluster;

@@ -13,6 +13,7 @@ use super::report::Report;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
 use crate::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::vigil::Vigil;
 
 /// The results of [`foreach_parallel!`](crate::foreach_parallel), as they are made.
 ///
@@ -66,6 +67,8 @@ struct Live<R> {
     told: u64,
     /// How much of it is told at a time.
     lot: u64,
+    /// How this waits for what comes from other processes.
+    vigil: Vigil,
 }
 
 /// An output that counts against its worker's quota until it is handed out.
@@ -84,6 +87,7 @@ impl<R> Results<R> {
             consumed: 0,
             told: 0,
             lot: 1,
+            vigil: Vigil::default(),
         };
         Self {
             source: Source::Live(Box::new(live)),
@@ -511,12 +515,13 @@ impl<R> Live<R> {
             call,
             intake,
             order,
+            vigil,
             ..
         } = self;
         let head = order.as_ref().map(Reorder::head);
         let is_here = call.target.is_here();
         let mut looks = 0;
-        call.to_consumer.wait(|| {
+        let look = || {
             looks += 1;
             // A mark that a hint came too early for is made up for after the first sleep.
             let event =
@@ -530,7 +535,12 @@ impl<R> Live<R> {
             // Over first, then once more into the lanes: nothing is put after the end.
             let over = call.is_over();
             over.then(|| intake.poll_all().map_or(Waited::Over, Waited::Event))
-        })
+        };
+        if call.runs_elsewhere {
+            vigil.keep(look, |look| call.to_consumer.wait(look))
+        } else {
+            call.to_consumer.wait(look)
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use rustix::net::{
 };
 
 use crate::process::wire::{Sink, Source};
+use crate::vigil::Vigil;
 
 /// How much may be under way in one direction; the system may allow less. With less, the sides wait for
 /// each other too often; with more, it is no longer in the processor's cache when it is read.
@@ -26,6 +27,8 @@ pub(crate) struct Channel {
     end: Arc<OwnedFd>,
     /// When this clone has waited long enough for bytes.
     deadline: Option<Instant>,
+    /// How this clone waits for bytes.
+    vigil: Vigil,
 }
 
 /// What happens on the other end.
@@ -58,6 +61,7 @@ impl Channel {
         Self {
             end: Arc::new(end),
             deadline: None,
+            vigil: Vigil::default(),
         }
     }
 
@@ -169,6 +173,26 @@ impl Channel {
         self.deadline = deadline;
     }
 
+    /// False when the deadline came first.
+    fn wait_for_bytes(&mut self) -> io::Result<bool> {
+        let Self {
+            end,
+            deadline,
+            vigil,
+        } = self;
+        // A `recv` that blocks is woken for nothing when the other side reads what this one has sent
+        // before. This is not.
+        let bytes = |limit| wait(end.as_fd(), PollFlags::IN, limit).map(|it| !it.is_empty());
+        let look = || match bytes(Some(Duration::ZERO)) {
+            Ok(false) => None,
+            found => Some(found),
+        };
+        vigil.keep(look, |_| {
+            let left = |end: Instant| end.saturating_duration_since(Instant::now());
+            bytes(deadline.map(left))
+        })
+    }
+
     /// The process that made the channel, and with whose rights.
     pub(crate) fn maker(end: BorrowedFd<'_>) -> io::Result<UCred> {
         Ok(sockopt::socket_peercred(end)?)
@@ -177,11 +201,7 @@ impl Channel {
 
 impl Source for Channel {
     fn read<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
-        // A `recv` that blocks is woken for nothing when the other side reads what this one has sent
-        // before. This is not.
-        let left = |end: Instant| end.saturating_duration_since(Instant::now());
-        let limit = self.deadline.map(left);
-        if wait(self.end.as_fd(), PollFlags::IN, limit)?.is_empty() {
+        if !self.wait_for_bytes()? {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let ((read, _), _) = recv(&self.end, to, RecvFlags::empty())?;
