@@ -124,6 +124,7 @@ fn worker(surroundings: Arc<Surroundings>) -> Result<Spec, Failure> {
         }),
         channel: Some(channel),
         lines: Arc::new(NoLines),
+        copies: false,
     })
 }
 
@@ -142,6 +143,7 @@ impl Link {
         let limit = to_greet().map_err(Failure::NoProcess)?;
         let mut spec = worker(Arc::clone(&start.surroundings))?;
         spec.lines = lines;
+        spec.copies = template;
         let supervisor = start.supervisor().map_err(Failure::NoProcess)?;
         let child = supervisor.spawn(spec).map_err(Failure::NoProcess)?;
         let deadline = Deadline {

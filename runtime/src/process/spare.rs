@@ -247,7 +247,7 @@ impl Template {
         let sent = [theirs.as_fd(), to_out.as_fd(), to_err.as_fd()];
         template.send_descriptors(&sent).ok()?;
         drop((theirs, to_out, to_err));
-        let number = template.receive_bytes(TO_COPY)?;
+        let number = channel.receive_bytes(TO_COPY)?;
         let pid = Pid::from_raw(i32::from_ne_bytes(number))?;
         // The copy does so as well, but perhaps not yet, and what ends the template ends its group.
         let _ = setpgid(Some(pid), Some(pid));

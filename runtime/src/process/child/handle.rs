@@ -61,6 +61,8 @@ impl Born {
 pub(super) struct Shared {
     pub(super) pid: Pid,
     pub(super) channel: Option<Channel>,
+    /// There may be copies of it that nobody here knows.
+    pub(super) copies: bool,
     pub(super) out: Mutex<Capture>,
     pub(super) err: Mutex<Capture>,
     lines: Mutex<Arc<dyn Lines>>,
@@ -99,6 +101,7 @@ impl Shared {
         Self {
             pid,
             channel,
+            copies: false,
             out: Mutex::new(Capture::new(Stream::Out, out)),
             err: Mutex::new(Capture::new(Stream::Err, err)),
             lines: Mutex::new(lines),

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use super::super::place::place;
 use super::super::sys::channel::Channel;
@@ -38,6 +39,8 @@ pub(crate) struct Spec {
     /// The parent's end of the channel whose other end is the child's standard input.
     pub(crate) channel: Option<Channel>,
     pub(crate) lines: Arc<dyn Lines>,
+    /// It makes copies of itself, which are children of this process.
+    pub(crate) copies: bool,
 }
 
 type Task = Box<dyn FnOnce() + Send>;
@@ -394,9 +397,12 @@ impl Thread {
             start,
             channel,
             lines,
+            copies,
         } = spec;
         let supervisor = Arc::clone(&self.supervisor);
-        let child = Arc::new(Shared::new(start()?, channel, lines, supervisor));
+        let mut child = Shared::new(start()?, channel, lines, supervisor);
+        child.copies = copies;
+        let child = Arc::new(child);
         #[cfg(feature = "ctrl_c")]
         super::roll::enlist(&child);
         self.take_in(Arc::clone(&child));
@@ -460,12 +466,34 @@ impl Thread {
             now.saturating_sub(std::mem::replace(before, now))
         });
         if ward.child.is_buried() {
+            if ward.child.copies {
+                bury_copies(ward.child.pid, &self.supervisor);
+            }
             let is_leaver = ward.child.is_leaver();
             // With its descriptors, before anybody is told.
             self.children.remove(&number);
             if is_leaver {
                 self.supervisor.remove_leaver();
             }
+        }
+    }
+}
+
+/// Reaps copies of a process that has ended, and its group with it: those of which nobody here has heard.
+/// While there is one of them the number of the group is no other's.
+fn bury_copies(group: Pid, supervisor: &Arc<Supervisor>) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    loop {
+        match retry_on_intr(|| waitid(WaitId::Pgid(Some(group)), options)) {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                // Killed, and not dead yet.
+                let again = Arc::clone(supervisor);
+                let soon = Instant::now() + LOOK;
+                return supervisor.at(soon, move || bury_copies(group, &again));
+            }
+            // There is none, or none any more.
+            Err(_) => return,
         }
     }
 }

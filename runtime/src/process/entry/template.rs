@@ -5,7 +5,7 @@
 //! but those constructors, at a fraction of what starting the program again costs.
 
 use super::super::sys::channel::Channel;
-use super::super::sys::fork::Copier;
+use super::super::sys::fork::{Copied, Copier};
 use super::super::sys::own;
 use super::super::wire::Kind;
 use super::io::{ChildIo, flush_output, leave};
@@ -16,7 +16,7 @@ pub(super) fn copies(io: ChildIo) -> Channel {
     // What the constructors have printed must not come out of every copy.
     flush_output();
     let copier = Copier::new();
-    // The last frame: from here on the channel carries descriptors and numbers of processes.
+    // The last frame: from here on the channel carries descriptors, for copies.
     io.sender.plain(Kind::Template, &copier.is_some());
     let channel = io.into_channel();
     let Some(copier) = copier else {
@@ -27,14 +27,18 @@ pub(super) fn copies(io: ChildIo) -> Channel {
             leave(0);
         };
         match copier.copy() {
-            Ok(None) => {
+            Ok(Copied::Copy) => {
+                let channel = Channel::new(own);
+                // Before it leaves the template's group: one of which the parent knows nothing is found
+                // by that, should the template be gone.
+                channel.send_bytes(&own::number().to_ne_bytes());
                 if own::be_a_copy(&out, &err).is_err() {
                     leave(122);
                 }
-                return Channel::new(own);
+                return channel;
             }
-            Ok(Some(pid)) => channel.send_bytes(&pid.as_raw_nonzero().get().to_ne_bytes()),
-            Err(_) => channel.send_bytes(&0_i32.to_ne_bytes()),
+            // The parent sees the end of the channel that the copy was to have.
+            Ok(Copied::Original) | Err(_) => {}
         }
     }
 }

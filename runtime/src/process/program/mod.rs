@@ -68,6 +68,7 @@ pub(crate) fn start(
         },
         channel: None,
         lines: Arc::clone(&lines),
+        copies: false,
     };
     let started = supervisor().and_then(|it| it.patiently(|| it.spawn(spec()), is_shortage));
     let child = started.map_err(|error| Failure::NoProcess(find::not_started(&path, &error)))?;

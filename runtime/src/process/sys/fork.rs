@@ -8,7 +8,6 @@ use std::ffi::{c_long, c_void};
 use std::io;
 use std::ptr;
 
-use rustix::process::Pid;
 use rustix::thread::get_clear_child_tid_address;
 
 unsafe extern "C" {
@@ -49,6 +48,13 @@ pub(crate) struct Copier {
     robust_size: usize,
 }
 
+/// Which of the two a process is after a copy was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copied {
+    Original,
+    Copy,
+}
+
 impl Copier {
     /// `None` if this process cannot be copied: it has more than this one thread, whose locks might
     /// never open in the copy, or the system does not tell what is needed.
@@ -75,9 +81,8 @@ impl Copier {
         })
     }
 
-    /// Copies this process. The copy is a child of this process's parent, which has to be told its
-    /// number: it is the answer here, and `None` in the copy.
-    pub(crate) fn copy(&self) -> io::Result<Option<Pid>> {
+    /// Copies this process. The copy is a child of this process's parent, which it has to tell its number.
+    pub(crate) fn copy(&self) -> io::Result<Copied> {
         let arguments = Arguments {
             flags: CLONE_PARENT | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID,
             child_tid: self.thread_number,
@@ -93,9 +98,9 @@ impl Copier {
                 // SAFETY: the list is this thread's, at the same place in the copy; `fork` of the C
                 // library says so again, too, since the system forgets it.
                 unsafe { syscall(ROBUST_LIST[0], self.robust_list, self.robust_size) };
-                Ok(None)
+                Ok(Copied::Copy)
             }
-            1.. => Ok(Pid::from_raw(number as i32)),
+            1.. => Ok(Copied::Original),
             _ => Err(io::Error::last_os_error()),
         }
     }

@@ -69,6 +69,11 @@ fn has_rights_of(maker: &UCred) -> bool {
     }
 }
 
+/// The number of this process.
+pub(crate) fn number() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
 /// Makes this process, which is a copy of another worker just made, a worker of its own.
 pub(crate) fn be_a_copy(out: &OwnedFd, err: &OwnedFd) -> io::Result<()> {
     die_with_parent();
