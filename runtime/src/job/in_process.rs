@@ -440,8 +440,33 @@ where
     job
 }
 
-/// Gets a process and sends it the body.
+/// How many processes are tried, if each is ended before it has read the body.
+const TRIES: u32 = 3;
+
+/// Has a process begin with the body.
 fn begin<S: Serialize, T: DeserializeOwned + Send + 'static>(
+    start: &Start,
+    options: &ProcessJobOptions,
+    backend: &Arc<OnProcess>,
+    feeder: &Feeder<T>,
+    body: Body,
+    captures: &S,
+) -> Result<Running<T>, Failure> {
+    let mut tries = 1;
+    loop {
+        let running = send(start, options, backend, feeder, body, captures);
+        let begun = running.and_then(|mut it| it.wait_until_read().map(|()| it));
+        match begun {
+            // Of the body nothing has run. Somebody has ended a process that was kept ready, just as it
+            // was handed out: that is not this job's affair.
+            Err(Failure::Crashed(_)) if tries < TRIES => tries += 1,
+            begun => return begun,
+        }
+    }
+}
+
+/// Gets a process and sends it the body.
+fn send<S: Serialize, T: DeserializeOwned + Send + 'static>(
     start: &Start,
     options: &ProcessJobOptions,
     backend: &Arc<OnProcess>,

@@ -307,18 +307,30 @@ impl Link {
         &mut self.writer
     }
 
-    /// Sends a body and its captures.
+    /// Sends a body and its captures; answers whether that was little, in one piece.
     pub(crate) fn send_body<C: Serialize>(
         &mut self,
         kind: Kind,
         order: Order,
         captures: &C,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         self.greet()?;
         let sent = self.writer.frame(kind, &order);
         sent.map_err(|error| self.not_sent::<Order>(What::Message, error))?;
-        let sent = self.writer.send(Kind::Captures, captures);
+        let sent = self.send_captures(captures);
         sent.map_err(|error| self.not_sent::<C>(What::Captures, error))
+    }
+
+    fn send_captures<C: Serialize>(&mut self, captures: &C) -> Result<bool, SendError> {
+        let writer = &mut self.writer;
+        if let Err(error) = writer.part(captures) {
+            writer.abandon();
+            return Err(error);
+        }
+        let is_short = writer.is_short();
+        writer.end(Kind::Captures)?;
+        writer.flush()?;
+        Ok(is_short)
     }
 
     /// Writes a body for items, and its captures, which have been made bytes already; they go with what

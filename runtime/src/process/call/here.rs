@@ -28,6 +28,8 @@ pub(crate) enum Event<T> {
 #[derive(Debug)]
 pub(crate) struct Running<T> {
     link: Option<Link>,
+    /// What was sent for it was little, in one piece.
+    is_short: bool,
     #[cfg(test)]
     handle: Handle,
     outputs: PhantomData<fn() -> T>,
@@ -54,8 +56,9 @@ pub(crate) fn call<C: Serialize, T: DeserializeOwned>(
     let sent = link.send_body(Kind::Call, Order::new(body, true), captures);
     // Beside the job, and whatever becomes of it: the next one will want a process, too.
     place().spares.refill(start);
-    sent?;
+    let is_short = sent?;
     Ok(Running {
+        is_short,
         #[cfg(test)]
         handle: link.handle().clone(),
         link: Some(link),
@@ -67,6 +70,17 @@ impl<T: DeserializeOwned> Running<T> {
     #[cfg(test)]
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Waits for the first sign of the body, if it was sent in one piece.
+    ///
+    /// # Errors
+    /// The process has ended and has not read the body, of which nothing has run.
+    pub(crate) fn wait_until_read(&mut self) -> Result<(), Failure> {
+        match &mut self.link {
+            Some(link) if self.is_short => link.wait_for_answer(),
+            _ => Ok(()),
+        }
     }
 
     /// Waits for the next thing that comes. After the end, only the end comes.
