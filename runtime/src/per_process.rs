@@ -73,7 +73,7 @@ impl Owner {
     }
 
     /// Unless it belongs to this process, says so of `what`.
-    pub(crate) fn check(self, what: &str) -> std::io::Result<()> {
+    pub(crate) fn check(self, what: impl std::fmt::Display) -> std::io::Result<()> {
         if self.is_this() {
             return Ok(());
         }

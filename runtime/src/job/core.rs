@@ -95,7 +95,7 @@ impl Core {
     pub(super) fn new(origin: Origin, body: Option<Body>) -> Arc<Self> {
         let id = LAST_ID.fetch_add(1, Ordering::Relaxed) + 1;
         let name = origin.name.unwrap_or_else(|| format!("Job{id}").into());
-        let trace = trace::job(id, &name, origin.command);
+        let trace = trace::job(id, || Arc::clone(&name), origin.command);
         let core = Arc::new(Self {
             id,
             name,

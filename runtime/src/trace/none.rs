@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 use super::Runner;
 #[cfg(feature = "process")]
@@ -40,7 +41,7 @@ pub(crate) fn call(
     Place
 }
 
-pub(crate) fn job(_: u64, _: &str, _: &str) -> Place {
+pub(crate) fn job(_: u64, _: impl Fn() -> Arc<str>, _: &str) -> Place {
     Place
 }
 

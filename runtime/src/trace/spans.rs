@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 use tracing::dispatcher::{self, DefaultGuard, Dispatch};
 use tracing::field::{Empty, display};
@@ -92,13 +93,13 @@ pub(crate) fn call(
     ))
 }
 
-/// A job that is made, by `command`.
-pub(crate) fn job(id: u64, name: &str, command: &str) -> Place {
+/// A job that is made, by `command`. Its name is asked for if somebody wants to know.
+pub(crate) fn job(id: u64, name: impl Fn() -> Arc<str>, command: &str) -> Place {
     Place::new(info_span!(
         target: "runspace",
         "job",
         id,
-        name,
+        name = &*name(),
         command,
         outcome = Empty,
     ))

@@ -19,6 +19,7 @@ mod work;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +59,19 @@ pub(in crate::runspace) struct Host {
 }
 
 // Made and asked.
+/// What the text of an error calls a runspace or a pool.
+pub(in crate::runspace) struct Title {
+    is_single: bool,
+    name: Arc<str>,
+}
+
+impl fmt::Display for Title {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_single { "runspace" } else { "pool" };
+        write!(f, "{kind} `{}`", self.name)
+    }
+}
+
 impl Host {
     pub(in crate::runspace) fn single(id: u64, name: Arc<str>) -> Self {
         let limits = Limits { min: 1, max: 1 };
@@ -103,9 +117,11 @@ impl Host {
     }
 
     /// What the text of an error calls it.
-    pub(in crate::runspace) fn title(&self) -> String {
-        let kind = if self.is_single { "runspace" } else { "pool" };
-        format!("{kind} `{}`", self.name)
+    pub(in crate::runspace) fn title(&self) -> Title {
+        Title {
+            is_single: self.is_single,
+            name: Arc::clone(&self.name),
+        }
     }
 
     pub(in crate::runspace) fn limits(&self) -> Limits {
@@ -159,7 +175,7 @@ impl Host {
     /// Puts work in the line, and on a runspace if it is its turn. It comes back if nothing is
     /// taken any more.
     pub(in crate::runspace) fn start(self: &Arc<Self>, work: Work) -> Result<(), Work> {
-        if let Err(error) = self.owner.check(&self.title()) {
+        if let Err(error) = self.owner.check(self.title()) {
             work.end_unrun(InvocationErrorKind::NoThread(error));
             return Ok(());
         }

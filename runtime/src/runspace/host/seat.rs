@@ -1,6 +1,6 @@
 //! One piece of work, as queues and waits see it.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::Host;
 use super::numbers::Numbers;
@@ -10,7 +10,8 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 /// What a piece of work is called, where it belongs, and what it has to do with waiting.
 pub(in crate::runspace) struct Seat {
     id: u64,
-    name: Arc<str>,
+    /// Made when somebody asks, if it was not given.
+    name: OnceLock<Arc<str>>,
     host: Weak<Host>,
     stop: Option<StopToken>,
     /// Threads of this work that wait for other work.
@@ -30,7 +31,7 @@ impl Seat {
         let id = NUMBERS.next();
         Arc::new(Self {
             id,
-            name: name.unwrap_or_else(|| format!("Invocation{id}").into()),
+            name: name.map_or_else(OnceLock::new, OnceLock::from),
             host,
             stop,
             waiting: AtomicUsize::new(0),
@@ -43,7 +44,8 @@ impl Seat {
     }
 
     pub(in crate::runspace) fn name(&self) -> &Arc<str> {
-        &self.name
+        self.name
+            .get_or_init(|| format!("Invocation{}", self.id).into())
     }
 
     /// Where it runs; `None` when that is gone.

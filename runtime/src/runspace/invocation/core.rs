@@ -11,7 +11,7 @@ use crate::context::{self, Context, CurrentJob};
 use crate::error::{PanicPayload, drop_caught};
 use crate::runspace::context::RunspaceContext;
 use crate::runspace::here::{self, Inside};
-use crate::runspace::host::{Host, Kind, Seat, Work};
+use crate::runspace::host::{Host, Kind, Seat, Title, Work};
 use crate::stop::{OnStop, StopToken};
 use crate::sync::{Condvar, Mutex};
 use crate::trace::{self, Place};
@@ -27,7 +27,7 @@ pub(in crate::runspace) struct Core {
     source: &'static Location<'static>,
     host: Weak<Host>,
     /// The runspace or pool, as a text calls it.
-    place: String,
+    place: Title,
     stop: StopToken,
     /// The job of the code that made the invocation: what runs for it, runs for that.
     job: Option<Arc<dyn CurrentJob>>,
@@ -64,7 +64,7 @@ impl Core {
     ) -> Arc<Self> {
         let stop = StopToken::child_of_current();
         let seat = Seat::new(name, Arc::downgrade(host), Some(stop.clone()));
-        let trace = trace::job(seat.id(), seat.name(), "invoke!");
+        let trace = trace::job(seat.id(), || Arc::clone(seat.name()), "invoke!");
         Arc::new(Self {
             seat,
             source,
@@ -107,7 +107,13 @@ impl Core {
 
     pub(super) fn error(&self, kind: InvocationErrorKind) -> InvocationError {
         let name = Arc::clone(self.seat.name());
-        InvocationError::new(self.seat.id(), name, self.place.clone(), self.source, kind)
+        InvocationError::new(
+            self.seat.id(),
+            name,
+            self.place.to_string(),
+            self.source,
+            kind,
+        )
     }
 
     /// Why there is no value, if it failed or was stopped.

@@ -94,7 +94,9 @@ impl Drop for Unread {
 
 impl fmt::Debug for OnPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OnPool").field(&self.host.title()).finish()
+        f.debug_tuple("OnPool")
+            .field(&self.host.title().to_string())
+            .finish()
     }
 }
 
