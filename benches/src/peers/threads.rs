@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -88,6 +89,9 @@ impl Crowd {
             Contender::new("orx-parallel, collect", move || self.orx(n, body)),
             Contender::new(Self::PARITER, move || self.pariter(n, body)),
             self.channels(n, body),
+            Contender::new("blocks of 256, crossbeam channel", move || {
+                self.blocks(n, body)
+            }),
             Contender::new("threadpool, mpsc, stream", move || self.pooled(n, body)),
             Contender::new("tokio spawn, buffer_unordered", move || {
                 self.spawned(n, body)
@@ -168,6 +172,33 @@ impl Crowd {
                 drop((items, to_caller));
                 sum(results)
             })
+        })
+    }
+
+    /// By hand again, for cheap items: nothing is to be read before 256 of them are done. What is left then
+    /// is the way of the results from one processor to the other.
+    fn blocks(&self, n: u64, body: impl Body) -> u64 {
+        const BLOCK: u64 = 256;
+        let (to_caller, results) = bounded(BOUND / BLOCK as usize);
+        let next = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for _ in 0..self.throttle {
+                let (to_caller, next) = (to_caller.clone(), &next);
+                scope.spawn(move || {
+                    loop {
+                        let first = next.fetch_add(BLOCK, Ordering::Relaxed);
+                        if first >= n {
+                            return;
+                        }
+                        let block: Vec<u64> = (first..n.min(first + BLOCK)).map(body).collect();
+                        if to_caller.send(block).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(to_caller);
+            sum(results.iter().flatten())
         })
     }
 
