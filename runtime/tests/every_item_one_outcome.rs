@@ -34,6 +34,96 @@ fn ordered_is_the_order_of_the_input() {
     });
 }
 
+/// `for_each`, `sum` and the like take whole stretches of values; a `for` loop takes one after the other.
+#[test]
+fn folded_is_what_one_by_one_is() {
+    within(60, || {
+        for throttle in [1, 2, 7] {
+            for buffer in [1, 40, 3000] {
+                let mut next = 0;
+                foreach_parallel!(
+                    0..5_000_u32,
+                    throttle = throttle,
+                    buffer = buffer,
+                    ordered = true,
+                    |n| n
+                )
+                .for_each(|n| {
+                    assert_eq!(n, next, "throttle {throttle}, buffer {buffer}");
+                    next += 1;
+                });
+                assert_eq!(next, 5_000);
+                let results =
+                    foreach_parallel!(0..5_000_u64, throttle = throttle, buffer = buffer, |n| n);
+                assert_eq!(results.sum::<u64>(), 12_497_500);
+            }
+        }
+        // Begun one by one, and gone on with as a whole.
+        let mut results = foreach_parallel!(0..1_000_u64, throttle = 2, |n| n);
+        let first: u64 = results.by_ref().take(10).sum();
+        assert_eq!(first + results.sum::<u64>(), 499_500);
+    });
+}
+
+/// A result that counts how many of them there are.
+struct Counted(u32, Arc<AtomicU64>);
+
+impl Counted {
+    fn new(n: u32, count: &Arc<AtomicU64>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(n, Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_panic_of_who_folds_drops_every_result_once() {
+    within(60, || {
+        for ordered in [false, true] {
+            for at in [0, 1, 33, 700] {
+                let count = Arc::new(AtomicU64::new(0));
+                let made = Arc::clone(&count);
+                let results = foreach_parallel!(
+                    0..2_000,
+                    throttle = 2,
+                    ordered = ordered,
+                    using(made),
+                    |n| { Counted::new(n, &made) }
+                );
+                let mut seen = 0;
+                let left = catch_unwind(AssertUnwindSafe(|| {
+                    results.for_each(|it| {
+                        assert!(seen != at, "enough after {}", it.0);
+                        seen += 1;
+                    });
+                }));
+                assert!(left.is_err());
+                assert_eq!(seen, at);
+                assert_eq!(count.load(Ordering::SeqCst), 0, "after {at}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_failure_ends_a_fold_where_it_comes() {
+    within(20, || {
+        let results = foreach_parallel!(0..100, throttle = 1, ordered = true, |n| {
+            assert!(n != 40, "no {n}");
+            n
+        });
+        let mut seen = Vec::new();
+        let left = catch_unwind(AssertUnwindSafe(|| results.for_each(|n| seen.push(n))));
+        assert_eq!(left.unwrap_err().downcast_ref::<String>().unwrap(), "no 40");
+        assert!(seen.into_iter().eq(0..40));
+    });
+}
+
 #[test]
 fn no_items_is_no_results() {
     within(20, || {

@@ -195,6 +195,32 @@ impl<T> Receiver<T> {
         // past it now.
         Some(slot.with(|it| unsafe { (*it).assume_init_read() }))
     }
+
+    /// Folds the next of those values, up to `most`, for as long as they `fit`; answers how many there were too.
+    /// Should `step` panic, the value it was given is gone, and no other.
+    #[inline]
+    pub(super) fn fold_seen<B>(
+        &mut self,
+        most: usize,
+        start: B,
+        mut fits: impl FnMut(&T) -> bool,
+        mut step: impl FnMut(B, T) -> B,
+    ) -> (B, usize) {
+        let Self { block, at, seen } = self;
+        let first = *at;
+        let end = first.saturating_add(most).min(*seen);
+        let mut sum = start;
+        for slot in &block.slots[first..end] {
+            // SAFETY: it is below `filled`, which was read with `Acquire`, and was not read yet.
+            if !fits(slot.with(|it| unsafe { (*it).assume_init_ref() })) {
+                break;
+            }
+            *at += 1;
+            // SAFETY: the same, and read this once, for `at` is past it now.
+            sum = step(sum, slot.with(|it| unsafe { (*it).assume_init_read() }));
+        }
+        (sum, *at - first)
+    }
 }
 
 impl<T> Drop for Receiver<T> {

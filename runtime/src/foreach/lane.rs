@@ -294,7 +294,7 @@ impl<R> Intake<R> {
     }
 
     /// A value that is at hand without looking at any lane.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop_value(&mut self) -> Option<R> {
         if self.turn == 0 {
             return None;
@@ -306,11 +306,51 @@ impl<R> Intake<R> {
     }
 
     /// The same, of the item `index`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop_value_of(&mut self, index: u64) -> Option<R> {
         let fits = |it: &Event<R>| matches!(it, Event::Value(of, _) if *of == index);
         let event = self.lanes.get_mut(self.current)?.pop_seen_if(fits)?;
         value_of(event)
+    }
+
+    /// Folds the values that are at hand, up to `most`; answers how many there were too.
+    #[inline]
+    pub(crate) fn fold_values<B>(
+        &mut self,
+        most: usize,
+        start: B,
+        step: impl FnMut(B, R) -> B,
+    ) -> (B, usize) {
+        if self.turn == 0 {
+            return (start, 0);
+        }
+        let most = most.min(self.turn);
+        let is_value = |it: &Event<R>| matches!(it, Event::Value(..));
+        let lane = &mut self.lanes[self.current];
+        let (sum, count) = lane.fold_seen(most, start, is_value, of_values(step));
+        self.turn -= count;
+        (sum, count)
+    }
+
+    /// The same, of the items from `head` on.
+    #[inline]
+    pub(crate) fn fold_values_from<B>(
+        &mut self,
+        head: u64,
+        most: usize,
+        start: B,
+        step: impl FnMut(B, R) -> B,
+    ) -> (B, usize) {
+        let Some(lane) = self.lanes.get_mut(self.current) else {
+            return (start, 0);
+        };
+        let mut next = head;
+        let fits = |it: &Event<R>| {
+            let fits = matches!(it, Event::Value(of, _) if *of == next);
+            next += 1;
+            fits
+        };
+        lane.fold_seen(most, start, fits, of_values(step))
     }
 
     /// The next event of the lanes that are marked.
@@ -443,6 +483,15 @@ impl<R> Intake<R> {
             self.open.pop_front();
         }
         None
+    }
+}
+
+/// A step for events that are values.
+#[inline]
+fn of_values<B, R>(mut step: impl FnMut(B, R) -> B) -> impl FnMut(B, Event<R>) -> B {
+    move |sum, event| match event {
+        Event::Value(_, value) => step(sum, value),
+        _ => sum,
     }
 }
 

@@ -83,6 +83,13 @@ impl<R> Reorder<R> {
         self.head += 1;
     }
 
+    /// The same, for `count` items that follow each other.
+    pub(crate) fn pass_all(&mut self, count: usize) {
+        let kept = self.places.drain(..count.min(self.places.len()));
+        debug_assert!(kept.into_iter().all(|it| matches!(it, Place::Waiting)));
+        self.head += count as u64;
+    }
+
     /// What is next in order, if it is here.
     pub(crate) fn next(&mut self) -> Option<Turn<R>> {
         match self.places.front_mut()? {

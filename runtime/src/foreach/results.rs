@@ -269,13 +269,31 @@ impl<R> Results<R> {
 
     #[inline]
     pub(crate) fn next_outcome(&mut self) -> Option<Result<R, ItemError>> {
-        if let (Source::Live(live), None) = (&mut self.source, &self.report)
-            && let Some(value) = live.value_at_hand()
-        {
-            self.touched = true;
-            return Some(Ok(value));
+        match self.value_at_hand() {
+            Some(value) => Some(Ok(value)),
+            None => self.look_for_outcome(),
         }
-        self.look_for_outcome()
+    }
+
+    /// Inlined for what goes on and on, which is little.
+    #[inline(always)]
+    fn value_at_hand(&mut self) -> Option<R> {
+        match (&mut self.source, &self.report) {
+            (Source::Live(live), None) => live.value_at_hand(),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn look_for_value(&mut self) -> Option<R> {
+        loop {
+            match self.next_outcome()? {
+                Ok(value) => return Some(value),
+                Err(error) if error.is_stopped() => {}
+                Err(error) => error.resume(),
+            }
+        }
     }
 
     #[inline(never)]
@@ -368,7 +386,7 @@ impl<R> Results<R> {
 
 impl<R> Live<R> {
     /// The next outcome, if it is a value that is there without looking at anybody else's memory.
-    #[inline]
+    #[inline(always)]
     fn value_at_hand(&mut self) -> Option<R> {
         let value = match &mut self.order {
             None => self.intake.pop_value()?,
@@ -380,6 +398,28 @@ impl<R> Live<R> {
         };
         self.consume();
         Some(value)
+    }
+
+    /// Folds the outcomes that are values at hand.
+    #[inline]
+    fn fold_at_hand<B>(&mut self, start: B, step: impl FnMut(B, R) -> B) -> B {
+        // No more than can be counted at once: the feeder hears of them when they are one lot.
+        let most = self.lot.saturating_sub(self.consumed - self.told).max(1);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let (sum, count) = match &mut self.order {
+            None => self.intake.fold_values(most, start, step),
+            Some(order) => {
+                let head = order.head();
+                let folded = self.intake.fold_values_from(head, most, start, step);
+                order.pass_all(folded.1);
+                folded
+            }
+        };
+        self.consumed += count as u64;
+        if self.consumed - self.told >= self.lot {
+            self.tell();
+        }
+        sum
     }
 
     /// The next outcome; `None` when the call is over.
@@ -576,13 +616,26 @@ impl<R> Iterator for Results<R> {
     ///
     /// # Panics
     /// Re-raises the panic of a failed item.
+    #[inline]
     #[track_caller]
     fn next(&mut self) -> Option<R> {
+        match self.value_at_hand() {
+            Some(value) => Some(value),
+            None => self.look_for_value(),
+        }
+    }
+
+    /// What `for_each`, `sum`, `count` and others come to: a whole stretch of values at a time.
+    #[track_caller]
+    fn fold<B, F: FnMut(B, R) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut sum = init;
         loop {
-            match self.next_outcome()? {
-                Ok(value) => return Some(value),
-                Err(error) if error.is_stopped() => {}
-                Err(error) => error.resume(),
+            if let (Source::Live(live), None) = (&mut self.source, &self.report) {
+                sum = live.fold_at_hand(sum, &mut f);
+            }
+            match self.next() {
+                Some(value) => sum = f(sum, value),
+                None => return sum,
             }
         }
     }
