@@ -62,6 +62,20 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_main(arguments.into(), item.into()).into()
 }
 
+/// What `runspace::job` is without the feature `process`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn job_without_process(_: TokenStream, item: TokenStream) -> TokenStream {
+    without_process("job", item.into()).into()
+}
+
+/// What `runspace::main` is without the feature `process`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn main_without_process(_: TokenStream, item: TokenStream) -> TokenStream {
+    without_process("main", item.into()).into()
+}
+
 /// What a call of `foreach_parallel!` becomes.
 fn expand_foreach(input: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     let mut errors = Errors::default();
@@ -126,4 +140,18 @@ fn expand_main(
     let main = function.and_then(|it| check::main(it, arguments, &mut errors));
     let main = main.map(|main| expand::main(&main, &item));
     errors.finish_item(main.unwrap_or(item))
+}
+
+/// The item as it is, and an error at the attribute.
+fn without_process(attribute: &str, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+    let mut errors = Errors::default();
+    errors.push(
+        proc_macro2::Span::call_site(),
+        format_args!(
+            "`#[{attribute}]` needs the feature `process` of the crate `runspace`, which is off; write \
+             `runspace = {{ version = \"..\", features = [\"process\"] }}` in Cargo.toml, or leave the \
+             attribute out"
+        ),
+    );
+    errors.finish_item(item)
 }

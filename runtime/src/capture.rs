@@ -109,6 +109,31 @@ pub fn serial<T: Sent + 'static>() -> fn(T) -> T {
     |value| value
 }
 
+/// The same without processes, where the call is an error already.
+#[cfg(not(feature = "process"))]
+pub fn serial<T>() -> fn(T) -> T {
+    |value| value
+}
+
+/// All that a body takes with it wherever a plan may choose: without processes, anything.
+#[cfg(not(any(feature = "process", loom)))]
+pub trait AllSent {
+    /// The type, with what is known of it.
+    type Itself;
+
+    /// The values.
+    fn itself(self) -> Self::Itself;
+}
+
+#[cfg(not(any(feature = "process", loom)))]
+impl<T> AllSent for T {
+    type Itself = T;
+
+    fn itself(self) -> T {
+        self
+    }
+}
+
 /// What can go wherever a plan may choose.
 #[cfg(feature = "process")]
 #[diagnostic::on_unimplemented(
@@ -129,7 +154,27 @@ pub trait Portable {}
 #[cfg(not(feature = "process"))]
 impl<T> Portable for T {}
 
-/// A value that the items share, wherever they run.
-pub fn portable<T: Portable + Shared + 'static>(value: T) -> T {
-    value
+/// What a body may take along wherever a plan may choose. What [`Sent`] leaves to `AllSent`, this does too.
+#[cfg(feature = "process")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot go where a plan may choose",
+    label = "a plan may choose another process, which gets this value as bytes",
+    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`: derive them, send what the value is made from, or name a back end of this process, as in `on = thread`"
+)]
+pub trait Carried {}
+
+#[cfg(feature = "process")]
+#[diagnostic::do_not_recommend]
+impl<T: serde::Serialize + serde::Deserialize<'static>> Carried for T {}
+
+/// What a body may take along wherever a plan may choose: without processes, anything.
+#[cfg(not(feature = "process"))]
+pub trait Carried {}
+
+#[cfg(not(feature = "process"))]
+impl<T> Carried for T {}
+
+/// `portable()(value)` is a value that the items share, wherever they run.
+pub fn portable<T: Carried + Shared + 'static>() -> fn(T) -> T {
+    |value| value
 }

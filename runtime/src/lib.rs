@@ -237,6 +237,10 @@ pub use runspace_macros::job;
 #[cfg(feature = "process")]
 pub use runspace_macros::main;
 
+#[cfg(not(feature = "process"))]
+#[doc(hidden)]
+pub use runspace_macros::{job_without_process as job, main_without_process as main};
+
 /// What the macros expand to. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
@@ -246,19 +250,15 @@ pub mod __private {
         };
     }
 
-    #[cfg(feature = "process")]
-    pub use crate::capture::serial;
-    pub use crate::capture::{borrow, capture, capture_within, portable, send};
+    pub use crate::capture::{borrow, capture, capture_within, portable, send, serial};
     pub use crate::foreach::IntoCluster;
     #[cfg(feature = "cluster")]
     pub use crate::foreach::foreach_cluster;
-    #[cfg(feature = "process")]
-    pub use crate::foreach::foreach_process;
-    #[cfg(all(feature = "process", not(feature = "cluster")))]
+    #[cfg(not(feature = "cluster"))]
     pub use crate::foreach::foreach_process as foreach_cluster;
     pub use crate::foreach::{
         Copied, IntoRetry, IntoThrottle, IntoTimeout, Options, Place, Worker, foreach,
-        foreach_borrowed, foreach_within, on_sequential,
+        foreach_borrowed, foreach_process, foreach_within, on_sequential,
     };
     pub use crate::foreach::{IntoJournal, IntoProgress, IntoRate, PerTime};
     #[cfg(feature = "journal")]

@@ -613,10 +613,24 @@ macro_rules! start_thread_job {
 ///
 /// The call itself does not, beyond what its options and captures do.
 #[cfg(feature = "process")]
+#[cfg(feature = "process")]
 #[macro_export]
 macro_rules! start_job {
     ($($call:tt)*) => {
         $crate::__private::macros::start_job!($crate, $($call)*)
+    };
+}
+
+/// What stands in for the macro of that name without the feature `process`: a compile error that names it.
+#[cfg(not(feature = "process"))]
+#[macro_export]
+macro_rules! start_job {
+    ($($call:tt)*) => {
+        ::core::compile_error!(
+            "`start_job!` needs the feature `process` of the crate `runspace`, which is off; write \
+             `runspace = { version = \"..\", features = [\"process\"] }` in Cargo.toml, or \
+             `start_thread_job!` for a thread of this process"
+        )
     };
 }
 

@@ -3,8 +3,7 @@
 /// What a place on rayon would be: nothing is.
 #[diagnostic::on_unimplemented(
     message = "`on = rayon` needs the feature `rayon` of the crate `runspace`, which is off",
-    label = "there is no rayon in this build",
-    note = "in Cargo.toml: `runspace = {{ version = \"..\", features = [\"rayon\"] }}`"
+    label = "write `runspace = {{ version = \"..\", features = [\"rayon\"] }}` in Cargo.toml, or `on = thread`"
 )]
 pub trait FeatureRayon: Sized {}
 

@@ -67,8 +67,9 @@ pub(super) fn work(call: Call, form: Form, input: Input<'_>, errors: &mut Errors
     let is_function = matches!(entry, Entry::Process | Entry::Cluster | Entry::Plan);
     let place = match back_end {
         Some(BackEnd::Place(place)) => Some(place),
-        Some(BackEnd::Cluster(place)) => Some(place).filter(|_| is_function),
-        Some(BackEnd::Process(place)) => place.filter(|_| is_function),
+        Some(BackEnd::Process(place) | BackEnd::Cluster(place)) => {
+            Some(place).filter(|_| is_function)
+        }
         Some(BackEnd::Plan) | None => None,
     };
     Some(Work {

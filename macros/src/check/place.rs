@@ -39,7 +39,7 @@ pub(super) enum BackEnd {
     /// One that the loop can be handed to as it is.
     Place(Place),
     /// Other processes: those of the pool, or of one that is made for them.
-    Process(Option<Place>),
+    Process(Place),
     /// Other machines.
     Cluster(Place),
     /// What is chosen at run time.
@@ -69,7 +69,7 @@ pub(super) fn back_end(on: Setting, errors: &mut Errors) -> Option<BackEnd> {
     };
     match text.as_str() {
         "thread" => None,
-        "process" => Some(BackEnd::Process(place.argument.is_some().then_some(place))),
+        "process" => Some(BackEnd::Process(place)),
         "cluster" => Some(BackEnd::Cluster(place)),
         "plan" => Some(BackEnd::Plan),
         _ => Some(BackEnd::Place(place)),

@@ -104,7 +104,7 @@ fn rate(krate: &CratePath, Setting { name, value }: &Setting) -> Setting {
     }
 }
 
-/// `.on(on_rayon_pool(&pool))`, at the user's words.
+/// `.on(on_rayon_pool(&pool))`, or `.on_process()`, at the user's words.
 fn on(krate: &CratePath, entry: &Entry, place: &Place) -> TokenStream {
     let Place {
         option,
@@ -112,17 +112,8 @@ fn on(krate: &CratePath, entry: &Entry, place: &Place) -> TokenStream {
         argument,
     } = place;
     let span = word.span();
-    let setter = match entry {
-        Entry::Process => Some("on_process_pool"),
-        Entry::Cluster => Some("on_cluster"),
-        _ => None,
-    };
-    if let Some(setter) = setter {
-        let setter = Ident::new(setter, span);
-        return quote!(.#setter #argument);
-    }
     let name = match (word, argument) {
-        (word, Some(_)) if word != "pool" => format!("on_{word}_pool"),
+        (word, Some(_)) if word != "pool" && word != "cluster" => format!("on_{word}_pool"),
         (word, _) => format!("on_{word}"),
     };
     let function = Ident::new(&name, span);
@@ -130,7 +121,14 @@ fn on(krate: &CratePath, entry: &Entry, place: &Place) -> TokenStream {
         Some(group) => TokenTree::Group(group.clone()),
         None => parenthesised(TokenStream::new(), span),
     };
-    let value = quote_spanned!(span=> #krate::__private::#function #argument);
+    // The place of such a call is its function. The method says which pool or cluster it is, or
+    // nothing but the user's word, for an error to point at in a build that has no such place.
+    if let Entry::Process | Entry::Cluster = entry {
+        return quote!(.#function #argument);
+    }
+    let here = first_span(krate).located_at(span);
+    let path = super::at(krate, here);
+    let value = quote_spanned!(here=> #path::__private::#function #argument);
     let value = parenthesised(value, span);
     quote!(.#option #value)
 }

@@ -40,7 +40,7 @@ fn checked(
 ) -> TokenStream {
     let here = first_span(krate).located_at(capture.name.span());
     let path = at(krate, here);
-    let made = matches!(function, "send" | "serial");
+    let made = matches!(function, "send" | "serial" | "portable");
     let made = made.then(|| parenthesised(TokenStream::new(), here));
     let function = Ident::new(function, here);
     let value = parenthesised(value, here);

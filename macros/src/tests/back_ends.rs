@@ -55,7 +55,7 @@ fn processes_are_given_a_function_that_captures_nothing() {
         &code,
         &[
             "__private::foreach_process(",
-            "Options::new().ordered(true).with_state(), (",
+            "Options::new().ordered(true).with_state().on_process(), (",
             "__private::serial()(a)",
             "__private::serial()(b.clone())",
             "|(a, (b, ()))| move |worker| { #[allow(unused_mut)] let mut db = open();",
@@ -125,7 +125,7 @@ fn plan_is_given_what_a_process_would_be() {
         &[
             "__private::foreach_plan(",
             "Options::new().throttle(2).emitting().with_state(), (",
-            "__private::portable(a)",
+            "__private::portable()(a)",
             "|(a, ())| move |worker| { #[allow(unused_mut)] let mut db = open();",
             "worker.run_emitting(|x, job| db.get(x, a, job))",
         ],

@@ -33,6 +33,8 @@ mod lane;
 mod no_cluster;
 #[cfg(not(feature = "journal"))]
 mod no_journal;
+#[cfg(not(feature = "process"))]
+mod no_process;
 #[cfg(feature = "cluster")]
 mod on_cluster;
 #[cfg(feature = "process")]
@@ -70,6 +72,8 @@ pub use journal::{
 pub use no_cluster::IntoCluster;
 #[cfg(not(feature = "journal"))]
 pub use no_journal::IntoJournal;
+#[cfg(not(feature = "process"))]
+pub use no_process::foreach_process;
 #[cfg(feature = "cluster")]
 pub use on_cluster::{IntoCluster, foreach_cluster};
 #[cfg(feature = "cluster")]

@@ -4,7 +4,7 @@ use super::Options;
 
 /// What `on = cluster(..)` takes: nothing, without the feature.
 #[diagnostic::on_unimplemented(
-    message = "`on = cluster(..)` needs the feature `cluster` of this crate",
+    message = "`on = cluster(..)` needs the feature `cluster` of the crate `runspace`, which is off",
     label = "write `runspace = {{ version = \"..\", features = [\"cluster\"] }}` in Cargo.toml"
 )]
 pub trait IntoCluster {}

@@ -2,7 +2,7 @@
 
 /// What `journal = ..` takes: nothing, without the feature.
 #[diagnostic::on_unimplemented(
-    message = "`journal` needs the feature `journal` of this crate",
+    message = "`journal` needs the feature `journal` of the crate `runspace`, which is off",
     label = "write `runspace = {{ version = \"..\", features = [\"journal\"] }}` in Cargo.toml"
 )]
 pub trait IntoJournal {}

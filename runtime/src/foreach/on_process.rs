@@ -168,6 +168,11 @@ impl ProcessPoolBuilder {
 }
 
 impl Options {
+    /// `on = process`: the processes of a pool that all such calls share.
+    pub fn on_process(self) -> Self {
+        self
+    }
+
     /// `on = process(&pool)`.
     pub fn on_process_pool(mut self, pool: &ProcessPool) -> Self {
         self.process_pool = Some(pool.pool.clone());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Plan, current};
-use crate::capture::Portable;
+use crate::capture::{AllSent, Portable};
 #[cfg(feature = "cluster")]
 use crate::cluster::SlotIo;
 use crate::foreach::executor::{Elastic, Sequential, Sized};
@@ -25,10 +25,10 @@ use crate::values::Made;
 /// # Panics
 /// If `RUNSPACE_PLAN` says something that is no plan.
 #[track_caller]
-pub fn foreach_plan<I, C, W, R>(
+pub fn foreach_plan<I, K, C, W, R>(
     items: I,
     options: Options,
-    captures: C,
+    captures: K,
     maker: fn(C) -> W,
     made: Made<R>,
 ) -> Results<R>
@@ -36,10 +36,31 @@ where
     I: IntoIterator,
     I::IntoIter: Send + 'static,
     I::Item: Portable + Send + 'static,
-    C: Portable,
+    K: AllSent<Itself = C>,
     W: Fn(&mut PlanWorker<'_, '_, I::Item, R>) + Send + Sync + 'static,
     R: Portable + Send + 'static,
 {
+    where_planned::<I, K, W, R>(items, options, captures, maker, made)
+}
+
+/// The same, where the captures are known to be what they are sent as.
+#[track_caller]
+fn where_planned<I, K, W, R>(
+    items: I,
+    options: Options,
+    captures: K,
+    maker: fn(K::Itself) -> W,
+    made: Made<R>,
+) -> Results<R>
+where
+    I: IntoIterator,
+    I::IntoIter: Send + 'static,
+    I::Item: Portable + Send + 'static,
+    K: AllSent,
+    W: Fn(&mut PlanWorker<'_, '_, I::Item, R>) + Send + Sync + 'static,
+    R: Portable + Send + 'static,
+{
+    let captures = captures.itself();
     let options = match current() {
         Plan::Threads(None) => options,
         Plan::Threads(Some(size)) => options.on(Place(Arc::new(Sized::new(Elastic, size)))),
@@ -49,13 +70,13 @@ where
         #[cfg(feature = "process")]
         Plan::Process(size) => {
             let options = options.default_throttle(size);
-            let serve = serve::<C, I::Item, R, W>;
+            let serve = serve::<K::Itself, I::Item, R, W>;
             return foreach_in_workers(items, options, captures, serve, maker, made);
         }
         #[cfg(feature = "cluster")]
         Plan::Cluster(url) => {
             let cluster = crate::Cluster::shared(&url);
-            let serve = serve_slot::<C, I::Item, R, W>;
+            let serve = serve_slot::<K::Itself, I::Item, R, W>;
             return foreach_on(cluster, items, options, captures, serve, maker, made);
         }
     };

@@ -2,7 +2,7 @@
 
 /// What `progress = ..` takes: nothing, without the feature.
 #[diagnostic::on_unimplemented(
-    message = "`progress` needs the feature `progress` of this crate",
+    message = "`progress` needs the feature `progress` of the crate `runspace`, which is off",
     label = "write `runspace = {{ version = \"..\", features = [\"progress\"] }}` in Cargo.toml"
 )]
 pub trait IntoProgress {}

@@ -2,7 +2,7 @@
 
 /// What `rate = ..` takes: nothing, without the feature.
 #[diagnostic::on_unimplemented(
-    message = "`rate` needs the feature `rate` of this crate",
+    message = "`rate` needs the feature `rate` of the crate `runspace`, which is off",
     label = "write `runspace = {{ version = \"..\", features = [\"rate\"] }}` in Cargo.toml"
 )]
 pub trait IntoRate {}

@@ -3,7 +3,7 @@
 ::runspace::__private::foreach_plan(
     ::core::iter::IntoIterator::into_iter(numbers),
     ::runspace::__private::Options::new(),
-    (::runspace::__private::portable(factor), ()),
+    (::runspace::__private::portable()(factor), ()),
     |(factor, ())| move |worker| {
         #[allow(
             clippy::redundant_closure,

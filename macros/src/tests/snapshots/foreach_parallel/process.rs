@@ -4,7 +4,7 @@
 
 ::runspace::__private::foreach_process(
     ::core::iter::IntoIterator::into_iter(paths),
-    ::runspace::__private::Options::new().throttle(4).retry(1),
+    ::runspace::__private::Options::new().throttle(4).retry(1).on_process(),
     (::runspace::__private::serial()(limit), ()),
     |(limit, ())| move |worker| {
         worker.copying();

@@ -1,0 +1,2 @@
+#[runspace::main]
+fn main() {}
