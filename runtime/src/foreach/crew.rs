@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call::{Call, Grow};
-use super::entry::{Queue, Shelf};
+use super::entry::Queue;
 use super::executor::Executor;
 use super::exit::Exit;
-use super::feeder::{Feeder, Source};
+use super::feeder::Feeder;
 use super::hand::Own;
 use super::lane::{Lane, Outlet};
+use super::shelf::Shelf;
+use super::source::{Source, Workers};
 use super::supply::{Entry, Pool, Supply};
 use super::worker::{Retired, Worker};
 use crate::error::{Cause, drop_caught};
@@ -25,7 +27,7 @@ pub(crate) type Work<'a, T, R> = Box<dyn Fn(&mut Worker<'_, T, R>) + Send + Sync
 /// the last thread to leave drops it.
 pub(crate) struct Crew<'a, T, R> {
     call: Arc<Call>,
-    door: Door<'a, T, R>,
+    door: Door<'a, T>,
     pool: Arc<Pool<T>>,
     outlet: Arc<Outlet<R>>,
     body: Work<'a, T, R>,
@@ -35,17 +37,14 @@ pub(crate) struct Crew<'a, T, R> {
 }
 
 /// Where the items come from.
-enum Door<'a, T, R> {
+enum Door<'a, T> {
     Queue(Arc<Queue<T>>),
-    Shelf(Shelf<'a, T, R>),
+    Shelf(Shelf<'a, T>),
 }
 
-impl<'a, T: Send + 'a, R: Send + 'a> Door<'a, T, R> {
+impl<'a, T: Send + 'a> Door<'a, T> {
     /// The door of a call, and the feeder if it needs one.
-    fn new(
-        call: &Arc<Call>,
-        input: Box<dyn Source<T, R> + 'a>,
-    ) -> (Self, Option<Feeder<'a, T, R>>) {
+    fn new(call: &Arc<Call>, input: Box<dyn Source<T> + 'a>) -> (Self, Option<Feeder<'a, T>>) {
         // With limits items are taken one by one, and what of the input is left at the end is counted.
         let takes_itself = input.is_at_hand() && call.control.is_none() && !call.runs_elsewhere;
         if takes_itself {
@@ -90,6 +89,16 @@ impl<'a, T: Send + 'a, R: Send + 'a> Entry<T> for Arc<Crew<'a, T, R>> {
     }
 }
 
+impl<'a, T: Send + 'a, R: Send + 'a> Workers for Arc<Crew<'a, T, R>> {
+    fn recruit(&self) {
+        Crew::recruit(self);
+    }
+
+    fn recruit_if_waiting(&self, mine: usize) {
+        Crew::recruit_if_waiting(self, mine);
+    }
+}
+
 impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     /// Starts a call: its feeder first, which sees to the rest, or its first worker.
     pub(crate) fn start(
@@ -97,7 +106,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         outlet: Arc<Outlet<R>>,
         body: Work<'a, T, R>,
         executor: Box<dyn Executor<'a> + 'a>,
-        input: Box<dyn Source<T, R> + 'a>,
+        input: Box<dyn Source<T> + 'a>,
     ) {
         let (door, feeder) = Door::new(&call, input);
         let crew = Arc::new(Self {
@@ -157,7 +166,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     ///
     /// No more are under way at a time than have begun: cheap items are done by the first few
     /// before the others are up, costly ones get all their threads in a few doublings.
-    pub(crate) fn recruit(self: &Arc<Self>) {
+    fn recruit(self: &Arc<Self>) {
         // Three things are ordered by this fence and those of the workers: who leaves a new item to
         // a worker that is under way has pushed it before looking at the count, and a worker that
         // begins, or goes for want of items, looks at the queue after it has changed the count.
@@ -208,7 +217,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             .is_ok()
     }
 
-    fn serve_as_feeder(self: Arc<Self>, feeder: Feeder<'a, T, R>) {
+    fn serve_as_feeder(self: Arc<Self>, feeder: Feeder<'a, T>) {
         let entered = self.call.enter();
         feeder.feed(&self);
         if self.call.is_closed() {
@@ -252,7 +261,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     }
 
     /// Launches a worker if more than `mine` items wait.
-    pub(crate) fn recruit_if_waiting(self: &Arc<Self>, mine: usize) {
+    fn recruit_if_waiting(self: &Arc<Self>, mine: usize) {
         if self.waiting() > mine && !self.call.is_closed() {
             self.recruit();
         }

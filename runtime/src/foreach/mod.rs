@@ -12,7 +12,8 @@
 //! A call with one item for a process is run by the thread that reads its result, see `attendant`.
 //!
 //! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `journal`, `options`; `call` (the
-//! shared state); `lane`, `hand`, `entry` and `supply` (the queues); `exit` (how items end); `worker`; `feeder` and `crew`; `results`, which sees only `call` and `lane`.
+//! shared state); `lane`, `hand`, `entry` and `supply` (the queues); `exit` (how items end); `worker`; `source` (the input), `shelf`
+//! and `feeder` (the two ways out of it); `crew`; `reorder`; `results`, which sees only `call`, `lane` and `reorder`.
 
 #[cfg(feature = "process")]
 mod attendant;
@@ -48,7 +49,9 @@ mod results;
 pub(crate) mod roll;
 #[cfg(feature = "process")]
 mod settle;
+mod shelf;
 mod signal;
+mod source;
 mod supply;
 #[cfg(feature = "process")]
 mod turns;
@@ -90,8 +93,8 @@ pub use worker::{Copied, Worker};
 use call::{Call, Shape};
 use crew::{Crew, Work};
 use executor::{Direct, Executor};
-use feeder::Source;
 use lane::Outlet;
+use source::Source;
 
 use crate::error::CallSite;
 use crate::scope::{Scope, scope};
@@ -185,7 +188,7 @@ fn site(options: &Options) -> CallSite {
 
 #[track_caller]
 fn start_and_finish<'a, T: Send + 'a, R: Send + 'a>(
-    input: Box<dyn Source<T, R> + 'a>,
+    input: Box<dyn Source<T> + 'a>,
     options: &Options,
     site: CallSite,
     work: Work<'a, T, R>,
@@ -199,7 +202,7 @@ fn start_and_finish<'a, T: Send + 'a, R: Send + 'a>(
 
 #[track_caller]
 fn start<'a, T: Send + 'a, R: Send + 'a>(
-    input: Box<dyn Source<T, R> + 'a>,
+    input: Box<dyn Source<T> + 'a>,
     options: &Options,
     site: CallSite,
     work: Work<'a, T, R>,

@@ -1,9 +1,10 @@
 //! Input order out of completion order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::results::Output;
 use crate::error::ItemError;
+use crate::sync::atomic::AtomicUsize;
 
 /// Holds what came early. No larger than what is taken and not consumed, because the feeder stops
 /// at that.
@@ -12,6 +13,12 @@ pub(crate) struct Reorder<R> {
     head: u64,
     /// The item `head + n` in place n.
     places: VecDeque<Place<R>>,
+}
+
+/// An output that counts against its worker's quota until it is handed out.
+pub(crate) struct Output<R> {
+    pub(crate) value: R,
+    pub(crate) ahead: Arc<AtomicUsize>,
 }
 
 enum Place<R> {

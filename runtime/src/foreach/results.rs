@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use super::call::Call;
 use super::lane::{Event, Intake, Outlet};
-use super::reorder::{Reorder, Turn};
+use super::reorder::{Output, Reorder, Turn};
 use super::report::Report;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
 use crate::stop::StopToken;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::Ordering;
 use crate::vigil::Vigil;
 
 /// The results of [`foreach_parallel!`](crate::foreach_parallel), as they are made.
@@ -69,12 +69,6 @@ struct Live<R> {
     lot: u64,
     /// How this waits for what comes from other processes.
     vigil: Vigil,
-}
-
-/// An output that counts against its worker's quota until it is handed out.
-pub(crate) struct Output<R> {
-    value: R,
-    ahead: Arc<AtomicUsize>,
 }
 
 impl<R> Results<R> {
