@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,42 +12,9 @@ use runspace::{
     InvocationErrorKind, JobQueue, Runspace, RunspacePool, foreach_parallel, invoke, jobs,
     start_job, start_thread_job,
 };
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use support::census::failure_of_call;
+use support::fork::in_fork;
 use support::{in_own_process, until, within};
-
-/// Runs `body` in a copy of this process, for twenty seconds.
-fn in_fork(what: &str, body: impl FnOnce()) {
-    #![allow(unsafe_code)]
-    unsafe extern "C" {
-        fn fork() -> i32;
-        fn _exit(code: i32) -> !;
-    }
-    // SAFETY: what the copy does is what is tried here: the C library's own locks are in order in it,
-    // and it ends below, without a way back into the test's harness.
-    let pid = unsafe { fork() };
-    if pid == 0 {
-        let ended = catch_unwind(AssertUnwindSafe(body));
-        // SAFETY: it ends this process.
-        unsafe { _exit(if ended.is_ok() { 42 } else { 1 }) }
-    }
-    let pid = Pid::from_raw(pid).expect("a copy");
-    let start = std::time::Instant::now();
-    loop {
-        match waitpid(Some(pid), WaitOptions::NOHANG).unwrap() {
-            Some((_, status)) => {
-                assert_eq!(status.exit_status(), Some(42), "{what}: {status:?}");
-                return;
-            }
-            None if start.elapsed() > Duration::from_secs(20) => {
-                kill_process(pid, Signal::KILL).unwrap();
-                let _ = waitpid(Some(pid), WaitOptions::empty());
-                panic!("{what} hangs in the copy");
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    }
-}
 
 /// Does one of everything that starts threads or processes of this process's own.
 fn one_of_each() {

@@ -93,26 +93,6 @@ fn an_item_out_of_time_is_told_to_stop_and_the_others_are_not() {
 }
 
 #[test]
-fn a_late_value_is_never_counted_beside_the_time_out() {
-    within(60, || {
-        // Ends right at the limit: whichever comes first, it is one of the two.
-        let outcomes: Vec<_> = foreach_parallel!(0..200, throttle = 4, timeout = 2 * MS, |n| {
-            std::thread::sleep(2 * MS);
-            n
-        })
-        .outcomes()
-        .collect();
-        assert_eq!(outcomes.len(), 200);
-        let mut seen: Vec<u64> = outcomes
-            .iter()
-            .map(|it| it.as_ref().map_or_else(|e| e.index().unwrap(), |n| *n))
-            .collect();
-        seen.sort_unstable();
-        assert!(seen.into_iter().eq(0..200));
-    });
-}
-
-#[test]
 fn an_emitter_out_of_time_stops_emitting() {
     within(30, || {
         let outcomes: Vec<_> = foreach_parallel!([()], timeout = 50 * MS, |(), job| {
@@ -576,19 +556,11 @@ macro_rules! ignored_time_outs {
                     let outcomes: Vec<_> = outcomes.collect();
                     assert_eq!(ran.load(Ordering::SeqCst), 5);
                     assert!(!free.load(Ordering::SeqCst));
-                    let mut seen: Vec<u64> = Vec::new();
-                    for outcome in &outcomes {
-                        match outcome {
-                            Ok(n) => seen.push(*n),
-                            Err(error) => {
-                                assert!(matches!(error.cause(), Cause::TimedOut(_)), "{error}");
-                                assert_eq!(error.index(), Some(1));
-                                seen.push(1);
-                            }
-                        }
+                    for error in outcomes.iter().filter_map(|it| it.as_ref().err()) {
+                        assert!(matches!(error.cause(), Cause::TimedOut(_)), "{error}");
+                        assert_eq!(error.index(), Some(1));
                     }
-                    seen.sort_unstable();
-                    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+                    support::assert_one_outcome_each(&outcomes, 6);
                     // It comes back, and its thread is of use again.
                     free.store(true, Ordering::SeqCst);
                     support::until(|| ran.load(Ordering::SeqCst) == 6);
@@ -616,13 +588,7 @@ macro_rules! ignored_time_outs {
                     )
                     .outcomes()
                     .collect();
-                    let index = |it: &Result<u64, runspace::ItemError>| match it {
-                        Ok(n) => *n,
-                        Err(error) => error.index().unwrap(),
-                    };
-                    let mut seen: Vec<u64> = outcomes.iter().map(index).collect();
-                    seen.sort_unstable();
-                    assert!(seen.into_iter().eq(0..100));
+                    support::assert_one_outcome_each(&outcomes, 100);
                 });
             }
 
@@ -701,12 +667,6 @@ fn a_value_that_comes_right_at_the_limit_is_counted_once_on_processes() {
         )
         .outcomes()
         .collect();
-        let index = |it: &Result<u64, runspace::ItemError>| match it {
-            Ok(n) => *n,
-            Err(error) => error.index().unwrap(),
-        };
-        let mut seen: Vec<u64> = outcomes.iter().map(index).collect();
-        seen.sort_unstable();
-        assert!(seen.into_iter().eq(0..30));
+        support::assert_one_outcome_each(&outcomes, 30);
     });
 }

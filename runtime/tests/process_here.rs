@@ -11,21 +11,10 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use runspace::{Job, JobErrorKind, foreach_parallel, start_job, start_thread_job};
+use runspace::{Job, foreach_parallel, start_job, start_thread_job};
+use support::bodies::{jobs_down, loops_down};
+use support::census::is_alive;
 use support::{until, within};
-
-/// Whether a process of this number is there, and no zombie.
-fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or("")
-        .trim_start()
-        .chars()
-        .next();
-    state.is_some_and(|it| it != 'Z' && it != 'X')
-}
 
 #[test]
 fn from_a_thread_that_ends_before_its_job() {
@@ -136,45 +125,20 @@ fn from_a_job_on_a_thread() {
     });
 }
 
-/// How deep the chain of jobs got, and why it ended.
-fn down(depth: u32) -> (u32, String) {
-    let next: Job<(u32, String)> = start_job!(using(depth), { down(depth + 1) });
-    match next.join() {
-        Ok(end) => end,
-        Err(error) => match error.kind() {
-            JobErrorKind::Process(it) if it.crash().is_none() => (depth, it.to_string()),
-            _ => (depth, format!("another failure: {error}")),
-        },
-    }
-}
-
 #[test]
 fn jobs_that_start_jobs_come_to_an_end_in_words() {
     within(120, || {
-        let (depth, text) = down(0);
+        let (depth, text) = jobs_down(0);
         assert_eq!(depth, 10, "{text}");
         assert!(text.contains("already 10 levels of jobs deep"), "{text}");
         assert!(text.contains("does every job start one more?"), "{text}");
     });
 }
 
-/// The same, where each level is an item of a loop.
-fn down_in_loops(depth: u32) -> (u32, String) {
-    let next = foreach_parallel!([depth], on = process, |depth: u32| down_in_loops(depth + 1));
-    // Beside the failure of a call there is the item that it stopped.
-    let told = next
-        .outcomes()
-        .find(|it| it.as_ref().err().is_none_or(|it| !it.is_stopped()));
-    match told.expect("an outcome") {
-        Ok(end) => end,
-        Err(error) => (depth, error.to_string()),
-    }
-}
-
 #[test]
 fn loops_in_loops_come_to_an_end_in_words() {
     within(120, || {
-        let (depth, text) = down_in_loops(0);
+        let (depth, text) = loops_down(0);
         assert_eq!(depth, 10, "{text}");
         assert!(text.contains("already 10 levels of jobs deep"), "{text}");
     });

@@ -7,28 +7,9 @@ mod support;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use runspace::{Exit, Job, JobErrorKind, JobState, Level, ProcessError, start_job};
+use runspace::{Exit, Job, JobErrorKind, JobState, Level, start_job};
+use support::census::{is_alive, process_error};
 use support::{until, within};
-
-fn process_error<T: std::fmt::Debug>(job: Job<T>) -> ProcessError {
-    match job.join().unwrap_err().into_kind() {
-        JobErrorKind::Process(error) => error,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Whether a process of this number is there, and no zombie.
-fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or("")
-        .trim_start()
-        .chars()
-        .next();
-    state.is_some_and(|it| it != 'Z' && it != 'X')
-}
 
 /// Starts a program that outlives its parent, unless someone ends it; answers its number.
 fn sleeper() -> u32 {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use runspace::{Cause, Exit, ItemError, ProcessPool, ProcessPoolBuilder, foreach_parallel};
 use rustix::process::Signal;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use support::bodies::{Odd, assert_lines, broken, leave_at_once, print_lines, to_a_full_disk};
 use support::census::{
     Census, alone, by_index, children, crash, descriptors, die, failure_of_call, is_alive, send,
 };
@@ -485,15 +485,6 @@ fn an_init_that_panics_fails_the_call_once() {
     });
 }
 
-fn broken() -> u64 {
-    panic!("no state today")
-}
-
-fn leave_at_once() -> u64 {
-    eprintln!("cannot begin");
-    std::process::exit(7)
-}
-
 #[test]
 fn a_worker_that_dies_in_init_every_time_ends_the_call() {
     alone(60, || {
@@ -508,28 +499,6 @@ fn a_worker_that_dies_in_init_every_time_ends_the_call() {
         assert_eq!(crash(&error).exit(), Exit::Code(7));
         assert!(error.to_string().contains("cannot begin"), "{error}");
     });
-}
-
-/// Cannot be written as 3, and not be read as 5.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Odd(u8);
-
-impl Serialize for Odd {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            3 => Err(ser::Error::custom("three is not written")),
-            n => to.serialize_u8(n),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Odd {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match u8::deserialize(from)? {
-            5 => Err(de::Error::custom("five is not read")),
-            n => Ok(Self(n)),
-        }
-    }
 }
 
 #[test]
@@ -593,15 +562,7 @@ fn captures_that_do_not_cross_fail_the_call_in_words() {
 #[test]
 fn what_bodies_print_comes_out_line_by_line_and_corrupts_nothing() {
     if std::env::var_os("BODIES_THAT_PRINT").is_some() {
-        let pool = two().build();
-        let sum: u64 = foreach_parallel!(0..200_u64, on = process(&pool), |n| {
-            println!("out {n} \u{1}\0");
-            eprintln!("err {n}");
-            println!("an end without a line break {n}");
-            n
-        })
-        .sum();
-        assert_eq!(sum, 19_900);
+        print_lines(&two().build());
         return;
     }
     alone(120, || {
@@ -614,18 +575,7 @@ fn what_bodies_print_comes_out_line_by_line_and_corrupts_nothing() {
             .env("BODIES_THAT_PRINT", "1")
             .output()
             .unwrap();
-        let out = String::from_utf8_lossy(&output.stdout).into_owned();
-        let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{out}\n{err}");
-        for n in 0..200 {
-            let count = |text: &str, line: &str| text.lines().filter(|it| *it == line).count();
-            assert_eq!(
-                count(&out, &format!("out {n} \u{1}\0")),
-                1,
-                "out {n}: {out}"
-            );
-            assert_eq!(count(&err, &format!("err {n}")), 1, "err {n}: {err}");
-        }
+        assert_lines(&output);
     });
 }
 
@@ -635,9 +585,7 @@ fn a_body_may_take_its_stdout_away() {
         let pool = ProcessPool::builder().workers(1).build();
         let results = foreach_parallel!(0..20_u64, on = process(&pool), ordered = true, |n| {
             if n == 4 {
-                let nowhere = File::options().write(true).open("/dev/full").unwrap();
-                rustix::stdio::dup2_stdout(&nowhere).unwrap();
-                rustix::stdio::dup2_stderr(&nowhere).unwrap();
+                to_a_full_disk();
             }
             let _ = writeln!(std::io::stdout(), "line {n}");
             n

@@ -2,20 +2,31 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runspace::{Timeout, foreach_parallel};
-use support::within;
+use support::{until, within};
 
 #[test]
 fn failures_of_a_kind_are_one_group_with_the_first_places() {
     within(60, || {
-        let mut results = foreach_parallel!(0..40_u64, throttle = 3, |n| {
-            assert!(n % 10 != 3, "no threes");
-            assert!(n != 17, "nor this");
-            n
-        });
+        // How long an item takes is noted from when somebody wants to know.
+        let is_wanted = Arc::new(AtomicBool::new(false));
+        let mut results = foreach_parallel!(
+            0..40_u64,
+            throttle = 3,
+            using(is_wanted = Arc::clone(&is_wanted)),
+            |n| {
+                until(|| is_wanted.load(Ordering::SeqCst));
+                assert!(n % 10 != 3, "no threes");
+                assert!(n != 17, "nor this");
+                n
+            }
+        );
         let report = results.report();
+        is_wanted.store(true, Ordering::SeqCst);
         assert_eq!(results.outcomes().count(), 40);
         assert_eq!((report.succeeded(), report.failed()), (35, 5));
         let groups = report.failures();

@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use runspace::{Crash, Job, JobErrorKind, ProcessError, ProcessPool, ProcessPoolBuilder};
+use runspace::{Crash, Job, ProcessPool, ProcessPoolBuilder};
+
+pub use crate::support::census::process_error;
 
 pub const MS: Duration = Duration::from_millis(1);
 
@@ -23,15 +25,6 @@ pub fn pair() -> ProcessPool {
 /// A process for each item.
 pub fn fresh() -> ProcessPool {
     workers(2).max_items(1).build()
-}
-
-/// Why a job in a process has no value.
-#[track_caller]
-pub fn process_error<T: std::fmt::Debug>(job: Job<T>) -> ProcessError {
-    match job.join().unwrap_err().into_kind() {
-        JobErrorKind::Process(error) => error,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// How the process of a job has ended.

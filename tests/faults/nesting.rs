@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use runspace::{
-    Job, JobErrorKind, JobQueue, RunspacePool, foreach_parallel, invoke, start_job,
-    start_thread_job,
+    Job, JobQueue, RunspacePool, foreach_parallel, invoke, start_job, start_thread_job,
 };
 
 use crate::common::{assert_has, pair};
 use crate::stage::{Row, note, pool, process, threads};
+use crate::support::bodies::{jobs_down, loops_down};
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -87,18 +87,6 @@ fn a30_threads_in_worker() {
     assert!(sums.eq([256, 256]));
 }
 
-/// How deep a chain of jobs gets, and why it ends.
-fn jobs_down(depth: u32) -> (u32, String) {
-    let next: Job<(u32, String)> = start_job!(using(depth), { jobs_down(depth + 1) });
-    match next.join() {
-        Ok(end) => end,
-        Err(error) => match error.kind() {
-            JobErrorKind::Process(it) if it.crash().is_none() => (depth, it.to_string()),
-            _ => (depth, format!("another failure: {error}")),
-        },
-    }
-}
-
 fn a30_process() {
     let (depth, text) = jobs_down(0);
     assert_eq!(depth, 10, "{text}");
@@ -110,18 +98,6 @@ fn a30_process() {
         ],
     );
     note("10 levels of processes");
-}
-
-fn loops_down(depth: u32) -> (u32, String) {
-    let next = foreach_parallel!([depth], on = process, |depth: u32| loops_down(depth + 1));
-    // Beside the failure of a call there is the item that it stopped.
-    let told = next
-        .outcomes()
-        .find(|it| it.as_ref().err().is_none_or(|it| !it.is_stopped()));
-    match told.expect("an outcome") {
-        Ok(end) => end,
-        Err(error) => (depth, error.to_string()),
-    }
 }
 
 fn a30_pool() {

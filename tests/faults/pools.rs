@@ -9,6 +9,7 @@ use runspace::{Job, ProcessPool, foreach_parallel, start_job, start_thread_job};
 
 use crate::common::{MS, assert_has, pair, workers};
 use crate::stage::{Row, note, pool, process, threads};
+use crate::support::bodies::{broken, leave_at_once};
 use crate::support::census::{by_index, descriptors, failure_of_call};
 use crate::support::until;
 
@@ -150,15 +151,6 @@ fn a28_threads() {
         assert_eq!(sum, 15);
         sleep(Duration::from_micros(9_000 + round % 20 * 100));
     }
-}
-
-fn broken() -> u64 {
-    panic!("no state today")
-}
-
-fn leave_at_once() -> u64 {
-    eprintln!("cannot begin");
-    std::process::exit(7)
 }
 
 macro_rules! init_fails {

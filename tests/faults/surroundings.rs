@@ -2,17 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use runspace::{JobQueue, foreach_parallel, start_job, start_thread_job};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::common::{MS, pair};
 use crate::stage::{Row, part, pool, process, threads};
+use crate::support::fork::in_fork;
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -206,46 +204,13 @@ fn b8_pool() {
     assert_eq!(runspace_test_library::squares(5), [0, 1, 4, 9, 16]);
 }
 
-/// Runs `body` in a copy of this process, for thirty seconds.
-fn in_fork(body: impl FnOnce()) {
-    #![allow(unsafe_code)]
-    unsafe extern "C" {
-        fn fork() -> i32;
-        fn _exit(code: i32) -> !;
-    }
-    // SAFETY: what the copy does is what is tried here: the C library's own locks are in order in it,
-    // and it ends below.
-    let pid = unsafe { fork() };
-    if pid == 0 {
-        let ended = catch_unwind(AssertUnwindSafe(body));
-        // SAFETY: it ends this process.
-        unsafe { _exit(if ended.is_ok() { 42 } else { 1 }) }
-    }
-    let pid = Pid::from_raw(pid).expect("a copy");
-    let start = Instant::now();
-    loop {
-        match waitpid(Some(pid), WaitOptions::NOHANG).unwrap() {
-            Some((_, status)) => {
-                assert_eq!(status.exit_status(), Some(42), "{status:?}");
-                return;
-            }
-            None if start.elapsed() > Duration::from_secs(30) => {
-                kill_process(pid, Signal::KILL).unwrap();
-                let _ = waitpid(Some(pid), WaitOptions::empty());
-                panic!("the copy hangs");
-            }
-            None => sleep(2 * MS),
-        }
-    }
-}
-
 /// Does it before, in two copies, in a copy of a copy, and after.
 fn here_and_in_forks(body: fn()) {
     body();
-    in_fork(body);
-    in_fork(|| {
+    in_fork("the body", body);
+    in_fork("a copy of a copy", || {
         body();
-        in_fork(body);
+        in_fork("the body", body);
     });
     body();
 }

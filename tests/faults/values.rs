@@ -1,14 +1,13 @@
 //! Values that do not cross to another process, and what is printed there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::Write as _;
 
 use runspace::{ItemError, Job, JobState, foreach_parallel, start_job};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::common::{assert_has, pair, process_error, workers};
 use crate::stage::{Row, again, part, pool, process};
+use crate::support::bodies::{Odd, assert_lines, print_lines, to_a_full_disk};
 use crate::support::census::{by_index, failure_of_call};
 
 pub const ROWS: &[Row] = &[
@@ -51,28 +50,6 @@ pub const ROWS: &[Row] = &[
 ];
 
 const HERE: &str = "On threads values stay where they are.";
-
-/// Cannot be written as 3, and not be read as 5.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Odd(u8);
-
-impl Serialize for Odd {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            3 => Err(ser::Error::custom("three is not written")),
-            n => to.serialize_u8(n),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Odd {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match u8::deserialize(from)? {
-            5 => Err(de::Error::custom("five is not read")),
-            n => Ok(Self(n)),
-        }
-    }
-}
 
 fn captured(n: u8) -> Job<u8> {
     let it = Odd(n);
@@ -162,13 +139,6 @@ fn a10_pool() {
     }
 }
 
-/// What is printed from here on goes to a disk that is full.
-fn to_a_full_disk() {
-    let nowhere = File::options().write(true).open("/dev/full").unwrap();
-    rustix::stdio::dup2_stdout(&nowhere).unwrap();
-    rustix::stdio::dup2_stderr(&nowhere).unwrap();
-}
-
 /// Closes stdout: what is opened next gets its number.
 fn close_stdout() {
     #![allow(unsafe_code)]
@@ -237,24 +207,8 @@ fn a13_pool() {
 
 fn a13_lines() {
     if part().is_some() {
-        let pool = pair();
-        let sum: u64 = foreach_parallel!(0..200_u64, on = process(&pool), |n| {
-            println!("out {n} \u{1}\0");
-            eprintln!("err {n}");
-            println!("an end without a line break {n}");
-            n
-        })
-        .sum();
-        assert_eq!(sum, 19_900);
+        print_lines(&pair());
         std::process::exit(0);
     }
-    let output = again("printing").output().unwrap();
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{out}\n{err}");
-    let count = |text: &str, line: String| text.lines().filter(|it| *it == line).count();
-    for n in 0..200 {
-        assert_eq!(count(&out, format!("out {n} \u{1}\0")), 1, "out {n}: {out}");
-        assert_eq!(count(&err, format!("err {n}")), 1, "err {n}: {err}");
-    }
+    assert_lines(&again("printing").output().unwrap());
 }

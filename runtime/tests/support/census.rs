@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use runspace::{Cause, Crash, ItemError};
+use runspace::{Cause, Crash, ItemError, Job, JobErrorKind, ProcessError};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What this process has that must not grow: children, zombies among them, and descriptors.
@@ -141,6 +141,15 @@ pub fn crash(error: &ItemError) -> &Crash {
     match error.cause() {
         Cause::Process(it) => it.crash().unwrap_or_else(|| panic!("no crash: {error}")),
         _ => panic!("no crash: {error}"),
+    }
+}
+
+/// Why a job in a process has no value.
+#[track_caller]
+pub fn process_error<T: std::fmt::Debug>(job: Job<T>) -> ProcessError {
+    match job.join().unwrap_err().into_kind() {
+        JobErrorKind::Process(error) => error,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -3,7 +3,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 #[cfg(all(target_os = "linux", feature = "process"))]
+pub mod bodies;
+#[cfg(all(target_os = "linux", feature = "process"))]
 pub mod census;
+#[cfg(all(target_os = "linux", feature = "process"))]
+pub mod fork;
 #[cfg(all(target_os = "linux", feature = "cluster"))]
 pub mod nats;
 
@@ -12,6 +16,8 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use runspace::ItemError;
 
 /// Runs `body` on a thread of its own and answers what it answers; its panic is raised again.
 ///
@@ -57,6 +63,20 @@ pub fn throughout(span: Duration, mut condition: impl FnMut() -> bool) -> bool {
         thread::sleep(Duration::from_millis(1));
     }
     true
+}
+
+/// Fails unless each of `count` items, which answer their own numbers, has one outcome.
+#[track_caller]
+pub fn assert_one_outcome_each(outcomes: &[Result<u64, ItemError>], count: u64) {
+    let index = |it: &Result<u64, ItemError>| match it {
+        Ok(n) => *n,
+        Err(error) => error
+            .index()
+            .unwrap_or_else(|| panic!("the call failed: {error}")),
+    };
+    let mut seen: Vec<u64> = outcomes.iter().map(index).collect();
+    seen.sort_unstable();
+    assert!(seen.iter().copied().eq(0..count), "{seen:?}");
 }
 
 /// Runs `body` in a process of its own, in which `variable` has this value, or none. For a test that
