@@ -1,4 +1,5 @@
-//! The pages on PowerShell have every parameter that PowerShell 7 documents.
+//! The pages on PowerShell have every parameter that PowerShell 7 documents, and every public member of the
+//! classes of runspaces.
 
 use std::fs;
 use std::path::Path;
@@ -81,6 +82,74 @@ fn every_parameter_is_on_the_page_of_its_command() {
             assert!(
                 cells.iter().any(|it| it.contains(&name)),
                 "{file} has no {name}"
+            );
+        }
+    }
+}
+
+/// The classes, the file of each, and its public members, as the source of PowerShell 7.6 has them.
+const CLASSES: [(&str, &str, &str); 5] = [
+    (
+        "RunspaceFactory",
+        "runspace.md",
+        "CreateOutOfProcessRunspace CreateRunspace CreateRunspacePool",
+    ),
+    (
+        "Runspace",
+        "runspace.md",
+        "ApartmentState AvailabilityChanged CanUseDefaultRunspace ClearBaseTransaction Close CloseAsync \
+         Connect ConnectAsync ConnectionInfo CreateDisconnectedPipeline CreateDisconnectedPowerShell \
+         CreateNestedPipeline CreatePipeline Debugger DefaultRunspace Disconnect DisconnectAsync \
+         DisconnectedOn Dispose Events ExpiresOn GetApplicationPrivateData GetCapabilities GetRunspace \
+         GetRunspaces Id InitialSessionState InstanceId IsRemoteDebuggerAttached JobManager Name Open \
+         OpenAsync OriginalConnectionInfo ResetRunspaceState RunspaceAvailability RunspaceIsRemote \
+         RunspaceStateInfo SessionStateProxy SetBaseTransaction StateChanged ThreadOptions Version",
+    ),
+    (
+        "SessionStateProxy",
+        "runspace.md",
+        "Applications Drive GetVariable InvokeCommand InvokeProvider LanguageMode Module PSVariable Path \
+         Provider Scripts SetVariable",
+    ),
+    (
+        "PowerShell",
+        "runspace.md",
+        "AddArgument AddCommand AddParameter AddParameters AddScript AddStatement BeginInvoke BeginStop \
+         Commands Connect ConnectAsync Create CreateNestedPowerShell Dispose EndInvoke EndStop \
+         GetSteppablePipeline HadErrors HistoryString InstanceId InvocationStateChanged \
+         InvocationStateInfo Invoke InvokeAsync IsNested IsRunspaceOwner Runspace RunspacePool Stop \
+         StopAsync Streams",
+    ),
+    (
+        "RunspacePool",
+        "runspacepool.md",
+        "ApartmentState BeginClose BeginConnect BeginDisconnect BeginOpen CleanupInterval Close Connect \
+         ConnectionInfo CreateDisconnectedPowerShells Disconnect Dispose EndClose EndConnect EndDisconnect \
+         EndOpen GetApplicationPrivateData GetAvailableRunspaces GetCapabilities GetMaxRunspaces \
+         GetMinRunspaces GetRunspacePools InitialSessionState InstanceId IsDisposed Open \
+         RunspacePoolAvailability RunspacePoolStateInfo SetMaxRunspaces SetMinRunspaces StateChanged \
+         ThreadOptions",
+    ),
+];
+
+#[test]
+fn every_member_is_in_the_table_of_its_class() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/powershell");
+    for (class, file, members) in CLASSES {
+        let page = fs::read_to_string(docs.join(file)).expect(file);
+        let head = format!("| .NET, `{class}` | here |");
+        let (_, table) = page.split_once(&head).expect(&head);
+        let rows = table.lines().skip(1).take_while(|it| !it.is_empty());
+        // What stands in backticks in the first cell of each row: `Name` or `Name(..)`.
+        let named: Vec<&str> = rows
+            .filter_map(|it| it.strip_prefix("| ")?.split(" | ").next())
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .map(|code| code.split('(').next().unwrap_or(code))
+            .collect();
+        for member in members.split(' ') {
+            assert!(
+                named.contains(&member),
+                "{file} has no `{member}` in the table of `{class}`"
             );
         }
     }
