@@ -2,11 +2,28 @@
 //!
 //! ```text
 //! $ cargo run --release --example jobs
-//! Id  Name     State    HasMoreData  Location                                  Command
-//! --  ----     -----    -----------  --------                                  -------
-//! 1   primes   Running  True         examples/jobs.rs:28:17 (process 4242)     start_job! at examples/jobs.rs:28
-//! 2   clock    Running  True         examples/jobs.rs:36:17 (process 4243)     start_job! at examples/jobs.rs:36
-//! ..
+//! Id  Name    State      HasMoreData  Location                               Command
+//! --  ----    -----      -----------  --------                               -------
+//! 1   primes  Running    True         examples/jobs.rs:45:17 (process 3683)  start_job! at examples/jobs.rs:45
+//! 2   clock   Running    True         examples/jobs.rs:53:17 (process 3680)  start_job! at examples/jobs.rs:53
+//! 3   crash   Failed     False        examples/jobs.rs:59:26 (process 3681)  start_job! at examples/jobs.rs:59
+//! 4   thread  Completed  True         examples/jobs.rs:63:18 (thread 6)      start_thread_job! at examples/jobs.rs:63
+//!
+//! clock so far: 10 ticks
+//! clock while Suspended: 0 ticks
+//! clock: Stopped
+//! crash: its process (pid 3681) was killed by SIGABRT; its last lines on stderr:
+//!     this will not go well
+//! primes on the way: [2, 48619, 104743, 163847]
+//!   INFORMATION: 0 found, the last is 2
+//!   INFORMATION: 5000 found, the last is 48619
+//!   INFORMATION: 10000 found, the last is 104743
+//!   INFORMATION: 15000 found, the last is 163847
+//! primes below 1000: 168
+//! Id  Name    State      HasMoreData  Location                               Command
+//! --  ----    -----      -----------  --------                               -------
+//! 1   primes  Completed  False        examples/jobs.rs:45:17 (process 3683)  start_job! at examples/jobs.rs:45
+//! 2   clock   Stopped    True         examples/jobs.rs:53:17 (process 3680)  start_job! at examples/jobs.rs:53
 //! ```
 //!
 //! A block that is started with `start_job!` runs in a fresh process of this very program: it can

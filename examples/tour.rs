@@ -10,8 +10,11 @@
 //! [Completed, Completed, Completed, Completed, Completed]
 //! Id  Name      State      HasMoreData  Location                                Command
 //! --  ----      -----      -----------  --------                                -------
-//! 2   square 1  Completed  True         examples/tour.rs:101:18 (process 6872)  start_job! at examples/tour.rs:101
-//! ..
+//! 2   square 1  Completed  True         examples/tour.rs:127:18 (process 3745)  start_job! at examples/tour.rs:127
+//! 3   square 2  Completed  True         examples/tour.rs:127:18 (process 3747)  start_job! at examples/tour.rs:127
+//! 4   square 3  Completed  True         examples/tour.rs:127:18 (process 3748)  start_job! at examples/tour.rs:127
+//! 5   square 4  Completed  True         examples/tour.rs:127:18 (process 3753)  start_job! at examples/tour.rs:127
+//! 6   square 5  Completed  True         examples/tour.rs:127:18 (process 3751)  start_job! at examples/tour.rs:127
 //! received [1, 4, 9, 16, 25], and now []
 //!
 //! == A file job
@@ -22,24 +25,47 @@
 //! report is Completed
 //!
 //! == A policy that refuses, and three ways on
-//! job `block` (examples/tour.rs:139:23) cannot start: the policy of this process is ..
+//! job `block` (examples/tour.rs:165:23) cannot start: the policy of this process is ..
 //! 1. a thread job: Some(27)
 //! 2. a parallel loop on threads: [27]
 //! 3. an approved function: Some(27)
 //! here the policy is still Allow
-//! ..
+//!
+//! == Thread jobs, two at a time
+//! a here: true
+//! b here: true
+//! c here: true
+//! d here: true
+//! four of them took the time of two or more: true
+//!
+//! == A throttled loop
+//! 9 items, the sum is 45, at most 3 at once
+//!
+//! == Passing variables
+//! Hello, Ada, on a thread
+//! Hello, Grace, on a thread
+//! Hello, Ada, in a process
+//!
+//! == One runspace, invoked asynchronously
+//! meanwhile: finished is false
+//! first
+//! first and second
 //!
 //! == A pool of one to four runspaces
 //! call  1 ran on ThreadId(10)
 //! call  2 ran on ThreadId(11)
 //! call  3 ran on ThreadId(12)
 //! call  4 ran on ThreadId(13)
-//! call  5 ran on ThreadId(11)
-//! call  6 ran on ThreadId(10)
+//! call  5 ran on ThreadId(10)
+//! call  6 ran on ThreadId(11)
 //! call  7 ran on ThreadId(12)
-//! ..
+//! call  8 ran on ThreadId(13)
+//! call  9 ran on ThreadId(10)
+//! call 10 ran on ThreadId(12)
 //! 10 calls, 4 threads
-//! ..
+//!
+//! == A shared bag
+//! 14 multiples of 7, from Some(7) to Some(98)
 //!
 //! == Which one to take
 //! approach                         isolation              cost each  best for
