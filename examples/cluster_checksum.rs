@@ -5,7 +5,9 @@
 //! $ export RUNSPACE_KEY=$(openssl rand -hex 32)
 //! $ cargo build --release --features cluster --example cluster_checksum
 //! $ RUNSPACE_WORKER=nats://localhost:4222 target/release/examples/cluster_checksum &        # here and on other machines
-//! $ target/release/examples/cluster_checksum --url nats://localhost:4222 src
+//! $ target/release/examples/cluster_checksum --url nats://localhost:4222 --ordered macros/README.md missing
+//! 8d521242d1ce287698b93ce548aa42fd4dfadf951a5b53f6e8a8e4678e627a76  /home/ada/runspace/macros/README.md
+//! cluster_checksum: IO error for operation on /home/ada/runspace/missing: No such file or directory (os error 2)
 //! ```
 //!
 //! The lines are those of `sha256sum`, which reads them with `--check`. Compare `checksum.rs`, which does the same on the threads of
@@ -55,9 +57,12 @@ fn main() -> ExitCode {
         ordered = args.ordered,
         retry = 2,
         init(buffer = vec![0; 64 * 1024]),
-        |path: PathBuf| match sha256(&path, &mut buffer) {
-            Ok(hash) => Ok(format!("{hash}  {}", path.display())),
-            Err(error) => Err(format!("{}: {error}", path.display())),
+        |path: Result<PathBuf, String>| {
+            let path = path?;
+            match sha256(&path, &mut buffer) {
+                Ok(hash) => Ok(format!("{hash}  {}", path.display())),
+                Err(error) => Err(format!("{}: {error}", path.display())),
+            }
         }
     )
     .outcomes();
@@ -83,13 +88,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// All files below the paths, one by one, as whole paths: workers may have started elsewhere.
-fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = PathBuf> + Send {
+/// All files below the paths, one by one, as whole paths: workers may have started elsewhere. What cannot be
+/// looked at is an item as well, and fails like one that cannot be read.
+fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = Result<PathBuf, String>> + Send {
     paths.into_iter().flat_map(|path| {
         let path = std::path::absolute(&path).unwrap_or(path);
-        let found = WalkDir::new(path).into_iter().filter_map(Result::ok);
-        let files = found.filter(|it| it.file_type().is_file());
-        files.map(walkdir::DirEntry::into_path)
+        WalkDir::new(path)
+            .into_iter()
+            .filter_map(|entry| match entry {
+                Ok(entry) => entry.file_type().is_file().then(|| Ok(entry.into_path())),
+                Err(error) => Some(Err(error.to_string())),
+            })
     })
 }
 

@@ -5,7 +5,7 @@
 //! nats://localhost:4222, 1 run, 2 workers with 4 slots, 4 items in hand, 3180 items/s
 //!
 //! RUN        WAITING   RUNNING        DONE  REDELIVERED  BUILD     CALL
-//! 5f0a91c3       212         4       48210            0  9b1f2c44  `Hashing` (examples/cluster_checksum.rs:54:21)
+//! 5f0a91c3       212         4       48210            0  9b1f2c44  Hashing
 //!
 //! WORKER                         PID   SLOTS    BUSY        DONE  BUILD     RUNS
 //! node-1                       41021       2       2       24108  9b1f2c44  5f0a91c3

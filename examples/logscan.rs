@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! $ cargo run --release --example logscan
-//! where          files   lines  comments  marked  longest line
-//! benches           13     866        60       0  115 at ./benches/src/questions/per_item.rs:37
-//! examples           7    1023       123       1  114 at ./examples/checksum.rs:38
-//! fuzz               4     267        33       0  103 at ./fuzz/src/lib.rs:149
-//! macros            32    5635       359       0  107 at ./macros/src/tests/pipelines.rs:202
-//! runtime          187   34558      4433       0  234 at ./runtime/src/named.rs:64
-//! tests            188    2708        59       2  103 at ./tests/tests/checksum.rs:186
-//! tests/library      4     121        15       0  92 at ./tests/library/src/lib.rs:19
-//! total            435   45178      5082       3
+//! where               files   lines  comments  marked  longest line
+//! benches                43    4521       278       0  156 at ./benches/src/questions/jobs.rs:39
+//! examples               11    2013       337       1  133 at ./examples/cluster_checksum.rs:13
+//! fuzz                    6     359        42       0  107 at ./fuzz/src/lib.rs:1
+//! macros                 66    7075       498       0  217 at ./macros/src/tests/snapshots/foreach_parallel/mistake.rs:8
+//! runtime               282   60888      7385       0  269 at ./runtime/src/values.rs:74
+//! tests                 357   11857       488       2  307 at ./tests/faults/crashes.rs:54
+//! tests/bare             15     120         6       0  116 at ./tests/bare/features.rs:3
+//! tests/edition_2021      1       1         1       0  82 at ./tests/edition_2021/empty.rs:1
+//! tests/library           4     128        16       0  92 at ./tests/library/src/lib.rs:19
+//! total                 785   86962      9051       3
 //! ```
 //!
 //! Reading waits for the disk, so it has threads of its own; looking at the text keeps a core busy, so
