@@ -298,6 +298,107 @@ fn in_isolation_an_item_out_of_time_is_ended() {
     });
 }
 
+/// The last item that a worker was given takes the place of those behind it along, when it is given up: nothing comes any more that
+/// would bring another thread.
+#[test]
+fn what_waits_behind_an_item_out_of_time_is_run() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(1);
+        // Quick ones: a worker has some of them in hand before they run.
+        let outcomes = foreach_parallel!(
+            0..400_u64,
+            on = cluster(&cluster),
+            timeout = Duration::from_millis(700),
+            |n| {
+                if n == 390 {
+                    std::thread::sleep(Duration::from_secs(600));
+                }
+                n
+            }
+        )
+        .outcomes();
+        for (index, outcome) in by_index(outcomes, |n| *n, 400) {
+            match outcome {
+                Ok(n) => assert_eq!(n, index),
+                Err(error) => {
+                    assert_eq!(index, 390, "{error}");
+                    assert!(matches!(error.cause(), Cause::TimedOut(_)), "{error}");
+                }
+            }
+        }
+    });
+}
+
+/// What a slot makes for itself, which takes its time to go.
+struct Lingers;
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_secs(4));
+    }
+}
+
+/// A thread of a worker that has had nothing to do for ten seconds goes. What comes while it is going must not wait for it.
+#[test]
+fn an_item_that_comes_while_its_slot_goes_is_run() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(1);
+        let items = (0..2_u64).inspect(|n| {
+            std::thread::sleep(Duration::from_secs(12 * n));
+        });
+        let results = foreach_parallel!(
+            items,
+            on = cluster(&cluster),
+            ordered = true,
+            init(_lingers = Lingers),
+            |n| n
+        );
+        assert!(results.eq(0..2));
+    });
+}
+
+#[test]
+fn an_item_that_is_run_again_emits_as_much_as_it_wants() {
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server
+            .builder()
+            .ack_wait(Duration::from_millis(1000))
+            .connect()
+            .unwrap();
+        let _workers = [server.worker(1), server.worker(1)];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ran");
+        let results = foreach_parallel!(
+            0..1_u64,
+            on = cluster(&cluster),
+            ordered = true,
+            using(path.clone()),
+            |_, job| {
+                note(&path, "begun");
+                for n in 0..2_000_u64 {
+                    if n == 100 && lines(&path).len() == 1 {
+                        die(Signal::KILL);
+                    }
+                    job.emit(n);
+                }
+            }
+        );
+        assert!(results.eq(0..2_000));
+        assert_eq!(lines(&path).len(), 2);
+    });
+}
+
 #[test]
 fn items_that_take_longer_than_the_ack_wait_run_once() {
     within(120, || {

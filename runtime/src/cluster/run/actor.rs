@@ -485,7 +485,12 @@ impl Actor {
             }
             // The same from a worker that was given the item after another.
             Said::Output => {}
-            _ => pending.end = pending.end.take().or(Some((head, value))),
+            _ => {
+                // One that waits for outputs gives way to one that says why they do not come.
+                if pending.end.is_none() || matches!(head.said, Said::Crashed(_)) {
+                    pending.end = Some((head, value));
+                }
+            }
         }
         while let Some(value) = pending.early.remove(&pending.next) {
             pending.next += 1;
@@ -1055,6 +1060,9 @@ async fn look_at(
         let Ok(message) = stream.get_first_raw_message_by_subject(">", next).await else {
             break;
         };
+        if message.sequence > state.last_sequence {
+            break; // it has come since
+        }
         let item = read::<ItemHead>(key, Sealed::Item, &message.payload);
         dead.push((message.sequence, item.map(|(it, _)| (it.index, it.attempt))));
         next = message.sequence + 1;

@@ -22,7 +22,7 @@ use super::super::names::{Names, RUNS, WORKERS};
 use super::super::pull::{Kept, Pull, Pulled, kept};
 use super::super::store::{LARGEST, Store};
 use super::Host;
-use super::slot::{Made, Serving, Work};
+use super::slot::{Flow, Made, Serving, Work};
 use crate::policy;
 use crate::process::pool::{Pool, PoolOptions};
 use crate::stop::StopToken;
@@ -63,6 +63,7 @@ struct Fetched {
 
 /// What is large has been put into the bucket.
 struct Put {
+    token: u64,
     item: Name,
     ends: bool,
     is_output: bool,
@@ -81,6 +82,7 @@ pub(crate) struct Served {
     /// not take others along again.
     ward: Option<Arc<Serving>>,
     out: UnboundedSender<Made>,
+    flow: Arc<Flow>,
     store: Arc<Store>,
     pull: Pull,
     made: UnboundedReceiver<Made>,
@@ -186,7 +188,9 @@ impl Served {
         let isolation = isolate.then(|| pool(&host));
         let (out, made) = unbounded_channel();
         let stop = StopToken::new();
-        let serving = Serving::new(announcement, captures, stop, isolation, out.clone());
+        let flow = Arc::<Flow>::default();
+        let (tell, flows) = (out.clone(), Arc::clone(&flow));
+        let serving = Serving::new(announcement, captures, stop, isolation, tell, flows);
         Ok(Self {
             host,
             client,
@@ -195,6 +199,7 @@ impl Served {
             serving,
             ward: None,
             out,
+            flow,
             store,
             pull,
             made,
@@ -247,7 +252,7 @@ impl Served {
                 Some(fetched) = self.fetched.1.recv() => self.take_fetched(fetched),
                 Some(put) = self.put.1.recv() => match put.payload {
                     Ok(payload) => self.send(put.item, put.ends, put.is_output, put.id, payload).await,
-                    Err(error) => self.host.say(&format!("a result cannot be kept: {error}")),
+                    Err(error) => self.cannot_keep(put.token, put.item, put.is_output, &error).await,
                 },
                 Some(message) = self.control.next() => {
                     if self.told(&message).await {
@@ -308,7 +313,8 @@ impl Served {
         let make = || {
             let (announcement, captures) = (serving.announcement.clone(), serving.captures.clone());
             let (stop, out) = (serving.stop.clone(), self.out.clone());
-            Serving::new(announcement, captures, stop, Some(pool(&self.host)), out)
+            let (pool, flow) = (pool(&self.host), Arc::clone(&self.flow));
+            Serving::new(announcement, captures, stop, Some(pool), out, flow)
         };
         Arc::clone(self.ward.get_or_insert_with(make))
     }
@@ -512,9 +518,10 @@ impl Served {
                     self.send((index, attempt), ends, is_output, id, payload)
                         .await
                 }
-                Err(error) => self
-                    .host
-                    .say(&format!("a result cannot be written: {error}")),
+                Err(error) => {
+                    self.cannot_keep(token, (index, attempt), is_output, &error)
+                        .await;
+                }
             }
             return;
         }
@@ -538,6 +545,7 @@ impl Served {
                 write(&key, Sealed::Result, &head, &[])
             });
             let _ = tell.send(Put {
+                token,
                 item: (index, attempt),
                 ends,
                 is_output,
@@ -545,6 +553,34 @@ impl Served {
                 payload,
             });
         });
+    }
+
+    /// The server does not take something that has come of an item: that is the item's end, since nobody would get the rest
+    /// of it otherwise.
+    async fn cannot_keep(&mut self, token: u64, item: Name, is_output: bool, error: &ClusterError) {
+        let (index, attempt) = item;
+        self.host
+            .say(&format!("a result of item {index} is lost: {error}"));
+        if is_output {
+            self.flow.flowed();
+        }
+        let is_it = |it: &&mut Held| it.token == token;
+        if let Some(held) = self.held.get_mut(&item).filter(is_it) {
+            held.ended = true;
+        }
+        let head = ResultHead {
+            index,
+            attempt,
+            number: 0,
+            said: Said::Crashed(format!("a result of it cannot be kept: {error}")),
+            took: Duration::ZERO,
+            stored: None,
+        };
+        // Its end may be there already, under the id of the item.
+        let id = format!("{}k{:x}", self.names.id(index, attempt), self.host.id);
+        if let Ok(payload) = write(&self.key, Sealed::Result, &head, &[]) {
+            self.send(item, true, false, id, payload).await;
+        }
     }
 
     async fn send(&mut self, item: Name, ends: bool, is_output: bool, id: String, payload: Bytes) {
@@ -594,7 +630,7 @@ impl Served {
                     return;
                 };
                 if sent.is_output {
-                    self.serving.flowed();
+                    self.flow.flowed();
                 }
                 if sent.ends
                     && let Some(held) = self.held.remove(&sent.item)

@@ -20,7 +20,7 @@ use crate::process::entry::{CodecReport, Note, Panicked, What, catch, flush_outp
 use crate::process::pool::Pool;
 use crate::process::wire::{from_bytes, to_bytes};
 use crate::stop::StopToken;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How many outputs of a run may be under way to the server before bodies wait.
 const UNDER_WAY: usize = 256;
@@ -58,14 +58,44 @@ pub(crate) struct Serving {
     made: UnboundedSender<Made>,
     queue: Mutex<Queue>,
     work: Condvar,
-    flow: Mutex<usize>,
-    flows: Condvar,
+    flow: Arc<Flow>,
+}
+
+/// How many outputs of a run are under way to the server: of all its items, wherever in the worker they run.
+#[derive(Default)]
+pub(crate) struct Flow {
+    under_way: Mutex<usize>,
+    less: Condvar,
+}
+
+impl Flow {
+    /// An output has arrived, or never will.
+    pub(crate) fn flowed(&self) {
+        let mut under_way = self.under_way.lock();
+        *under_way = under_way.saturating_sub(1);
+        drop(under_way);
+        self.less.notify_one();
+    }
+
+    /// Waits until an output may be sent.
+    fn may_flow(&self, stop: &StopToken) {
+        let mut under_way = self.under_way.lock();
+        while *under_way >= UNDER_WAY && !stop.is_stopping() {
+            under_way = self
+                .less
+                .wait_timeout(under_way, Duration::from_millis(100))
+                .0;
+        }
+        *under_way += 1;
+    }
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Work>,
     running: HashMap<u64, Running>,
+    /// How many threads there may be, as it was said last.
+    slots: usize,
     /// Threads that have a slot, and those of them that wait for work.
     threads: usize,
     idle: usize,
@@ -93,6 +123,7 @@ impl Serving {
         stop: StopToken,
         isolation: Option<Pool>,
         made: UnboundedSender<Made>,
+        flow: Arc<Flow>,
     ) -> Arc<Self> {
         Arc::new(Self {
             announcement,
@@ -102,16 +133,21 @@ impl Serving {
             made,
             queue: Mutex::default(),
             work: Condvar::new(),
-            flow: Mutex::new(0),
-            flows: Condvar::new(),
+            flow,
         })
     }
 
     /// Has an item run as soon as one of `slots` is free.
     pub(crate) fn push(self: &Arc<Self>, work: Work, slots: usize) {
         let mut queue = self.queue.lock();
+        queue.slots = slots;
         queue.waiting.push_back(work);
-        let wanted = queue.waiting.len() > queue.idle && queue.threads < slots;
+        self.staff(queue);
+    }
+
+    /// Sees to it that somebody comes for what waits: a thread without work, or one more.
+    fn staff(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
+        let wanted = queue.waiting.len() > queue.idle && queue.threads < queue.slots;
         if !wanted {
             drop(queue);
             return self.work.notify_one();
@@ -126,22 +162,26 @@ impl Serving {
             let mut queue = self.queue.lock();
             queue.threads -= 1;
             // Those that there are will come for it.
-            let work = if queue.threads == 0 {
-                queue.waiting.pop_back()
+            let nobody = queue.threads == 0;
+            let left = if nobody {
+                queue.waiting.drain(..).collect()
             } else {
-                None
+                Vec::new()
             };
             drop(queue);
-            if let Some(Work {
-                token,
-                index,
-                attempt,
-                ..
-            }) = work
-            {
+            for work in left {
                 let said = Said::Crashed("the system gives its worker no thread".to_owned());
-                self.tell((token, index, attempt), 0, said, Vec::new());
+                self.tell((work.token, work.index, work.attempt), 0, said, Vec::new());
             }
+        }
+    }
+
+    /// The thread of a slot has gone, or has it no more. What came while it was going has counted on it.
+    fn leave(self: &Arc<Self>, threads: usize) {
+        let mut queue = self.queue.lock();
+        queue.threads -= threads;
+        if !queue.waiting.is_empty() {
+            self.staff(queue);
         }
     }
 
@@ -162,23 +202,22 @@ impl Serving {
                 let _entered = context::enter(io.context(self.stop.clone(), first));
                 body.run(&mut io)
             });
-            let problem = match ended {
-                Ok(true) => None,
-                Ok(false) => Some(Panicked {
+            let said = match ended {
+                // A stop came before there was a process for it.
+                Ok(true) => Said::NotRun,
+                Ok(false) => Said::NoState(Panicked {
                     message: "no such code is in this program".to_owned(),
                     location: None,
                 }),
-                Err(payload) => Some(Panicked::new(payload)),
+                Err(payload) => Said::NoState(Panicked::new(payload)),
             };
-            if let Some(problem) = problem
-                && io.first.is_some()
-            {
+            if io.first.is_some() {
                 self.queue.lock().running.remove(&slot);
-                self.tell(first, 0, Said::NoState(problem), Vec::new());
+                self.tell(first, 0, said, Vec::new());
             }
         }
         if !io.is_given_up {
-            self.queue.lock().threads -= 1;
+            self.leave(1);
         }
     }
 
@@ -229,7 +268,7 @@ impl Serving {
     }
 
     /// Ends the items that are out of time. Answers when to look again.
-    pub(crate) fn give_up_late(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn give_up_late(self: &Arc<Self>, now: Instant) -> Option<Instant> {
         if self.isolation.is_some() {
             return None; // their processes are ended, and say so
         }
@@ -242,12 +281,12 @@ impl Serving {
             .map(|(slot, _)| *slot)
             .collect();
         let mut tokens = Vec::new();
+        let mut given_up = 0;
         for slot in late {
             let Some(it) = queue.running.remove(&slot) else {
                 continue;
             };
-            // Its thread has a slot no more.
-            queue.threads -= 1;
+            given_up += 1;
             let limit = it.limit.unwrap_or_default();
             let item = (it.token, it.index, it.attempt);
             self.tell(item, 0, Said::TimedOut(limit), Vec::new());
@@ -255,25 +294,12 @@ impl Serving {
         }
         let next = queue.running.values().filter_map(due).min();
         drop(queue);
+        if given_up > 0 {
+            // Their threads have a slot no more.
+            self.leave(given_up);
+        }
         tokens.iter().for_each(StopToken::stop);
         next
-    }
-
-    /// An output has arrived.
-    pub(crate) fn flowed(&self) {
-        let mut flow = self.flow.lock();
-        *flow = flow.saturating_sub(1);
-        drop(flow);
-        self.flows.notify_one();
-    }
-
-    /// Waits until an output may be sent.
-    fn may_flow(&self) {
-        let mut flow = self.flow.lock();
-        while *flow >= UNDER_WAY && !self.stop.is_stopping() {
-            flow = self.flows.wait_timeout(flow, Duration::from_millis(100)).0;
-        }
-        *flow += 1;
     }
 }
 
@@ -311,7 +337,7 @@ impl SlotIo {
 
     /// Sends an output of the item in hand, `number` from 0.
     pub(crate) fn output(&self, work: &Work, number: u64, value: Vec<u8>) {
-        self.serving.may_flow();
+        self.serving.flow.may_flow(&self.serving.stop);
         let item = (work.token, work.index, work.attempt);
         self.serving.tell(item, number, Said::Output, value);
     }
@@ -422,7 +448,7 @@ impl SlotIo {
         if stop.is_stopping() {
             return false;
         }
-        serving.may_flow();
+        serving.flow.may_flow(&serving.stop);
         let item = (work.token, work.index, work.attempt);
         let number = work.number.fetch_add(1, Ordering::SeqCst);
         serving.tell(item, number, Said::Output, value);
