@@ -455,6 +455,58 @@ fn a_worker_that_is_told_to_leave_finishes_and_hands_back() {
 }
 
 #[test]
+fn a_worker_that_is_told_to_leave_leaves_without_a_server_too() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.builder().outage(Duration::from_secs(2));
+        let cluster = cluster.connect().unwrap();
+        let with_grace = |slots: usize| {
+            server.worker_with(slots, |it| {
+                it.env("RUNSPACE_GRACE", "1");
+            })
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ran");
+        let mut busy = with_grace(1);
+        let outcomes = foreach_parallel!(
+            0..1_u64,
+            on = cluster(&cluster),
+            using(path.clone()),
+            |_| {
+                note(&path, "begun");
+                std::thread::sleep(Duration::from_secs(600));
+            }
+        );
+        until(|| !lines(&path).is_empty());
+        let mut idle = with_grace(1);
+        until(|| {
+            let status = status(&cluster, Duration::from_millis(200)).unwrap();
+            status.workers.len() == 2
+        });
+        server.kill();
+        // They have seen it.
+        std::thread::sleep(Duration::from_millis(500));
+        let start = Instant::now();
+        for worker in [&mut idle, &mut busy] {
+            worker.term();
+            assert_eq!(worker.wait(), Some(0), "{}", worker.said());
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            start.elapsed()
+        );
+        let failed = outcomes
+            .outcomes()
+            .find_map(|it| it.err().filter(|it| !it.is_stopped()))
+            .unwrap();
+        assert!(matches!(failed.cause(), Cause::Cluster(_)), "{failed}");
+    });
+}
+
+#[test]
 fn workers_join_a_run_that_is_under_way() {
     within(60, || {
         let Some(server) = Server::start() else {

@@ -22,6 +22,9 @@ use crate::per_process::Owner;
 /// How long an announcement lasts that nobody renews.
 pub(crate) const ANNOUNCED: Duration = Duration::from_secs(120);
 
+/// How long what has been said may take to be sent, at the end of a worker.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How the user wants to be let in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
@@ -217,6 +220,11 @@ impl Connection {
     ) -> Result<R, ClusterError> {
         self.check()?;
         wait_on(self.runtime(), Some(limit), task).unwrap_or_else(|| Err(too_late(&self.url)))
+    }
+
+    /// Sends off what has been said, if the server is there to hear it: without one this would last until it is back.
+    pub(crate) async fn flush(&self) {
+        let _ = tokio::time::timeout(LAST_WORDS, self.client.flush()).await;
     }
 
     /// Makes sure of the stream of announcements.

@@ -57,6 +57,7 @@ fn bound(command: &Command) -> Bound {
     let mut out = BufReader::new(shell.stdout.take().unwrap());
     out.read_line(&mut line).unwrap();
     Bound {
+        printed: gather(out),
         // Out of the child: to wait for it would close this, which ends the program.
         _tie: shell.stdin.take().unwrap(),
         pid: line.trim().parse().unwrap(),
@@ -64,10 +65,25 @@ fn bound(command: &Command) -> Bound {
     }
 }
 
+type Gathered = Arc<Mutex<Vec<String>>>;
+
+/// Takes in the lines of a stream, so that whoever writes them can.
+fn gather(from: impl BufRead + Send + 'static) -> Gathered {
+    let lines = Gathered::default();
+    let to = Arc::clone(&lines);
+    std::thread::spawn(move || {
+        for line in from.lines().map_while(Result::ok) {
+            to.lock().unwrap().push(line);
+        }
+    });
+    lines
+}
+
 /// A program that ends when this process does.
 struct Bound {
     shell: Child,
     pid: u32,
+    printed: Gathered,
     _tie: ChildStdin,
 }
 
@@ -181,7 +197,7 @@ impl Drop for Server {
 /// A worker process. It is killed when dropped.
 pub struct Worker {
     process: Bound,
-    said: Arc<Mutex<Vec<String>>>,
+    said: Gathered,
 }
 
 impl Worker {
@@ -198,16 +214,7 @@ impl Worker {
             .env("RUNSPACE_SLOTS", slots.to_string());
         change(&mut command);
         let mut process = bound(&command);
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let (lines, to) = (
-            BufReader::new(process.shell.stderr.take().unwrap()),
-            Arc::clone(&said),
-        );
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                to.lock().unwrap().push(line);
-            }
-        });
+        let said = gather(BufReader::new(process.shell.stderr.take().unwrap()));
         Self { process, said }
     }
 
@@ -232,6 +239,11 @@ impl Worker {
 
     pub fn is_running(&mut self) -> bool {
         self.process.shell.try_wait().unwrap().is_none()
+    }
+
+    /// What it has written to stdout so far.
+    pub fn printed(&self) -> String {
+        self.process.printed.lock().unwrap().join("\n")
     }
 
     /// What it has written to stderr so far.

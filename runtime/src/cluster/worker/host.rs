@@ -196,7 +196,7 @@ async fn await_signals(host: Arc<Host>, leave: watch::Sender<bool>, grace: Durat
     let _ = leave.send(true);
     // Bodies that do not listen are left alone, and others are given their items.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let _ = host.connection.client.flush().await;
+    host.connection.flush().await;
     std::process::exit(0);
 }
 
@@ -280,7 +280,7 @@ impl Search {
                 _ = leaving.changed() => {}
             }
             if *leaving.borrow() && self.served.is_empty() {
-                let _ = connection.client.flush().await;
+                connection.flush().await;
                 return Ok(0);
             }
         }
@@ -335,7 +335,7 @@ impl Search {
                 heard.run, heard.build
             );
             self.host.say(&text);
-            let _ = self.host.connection.client.flush().await;
+            self.host.connection.flush().await;
             return self.only.is_some().then_some(1);
         }
         self.served.insert(heard.run.clone());
