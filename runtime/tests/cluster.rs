@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use runspace::cluster::{ClusterErrorKind, status};
-use runspace::{Cause, Cluster, Plan, foreach_parallel, start_job};
+use runspace::{Cause, Cluster, Job, Level, Plan, foreach_parallel, start_job};
 use rustix::process::Signal;
 use support::census::{by_index, die};
 use support::nats::{KEY, Server, Worker};
@@ -132,6 +132,7 @@ fn a_server_that_is_killed_costs_no_result() {
             .connect()
             .unwrap();
         let _workers = [server.worker(2), server.worker(2)];
+        let start = Instant::now();
         let results = foreach_parallel!(0..MANY, on = cluster(&cluster), throttle = 64, |n| n);
         let mut seen = vec![0_u8; usize::try_from(MANY).unwrap()];
         let mut count = 0;
@@ -143,6 +144,13 @@ fn a_server_that_is_killed_costs_no_result() {
                 server.run();
             }
         }
+        let took = start.elapsed();
+        let status = status(&cluster, Duration::from_millis(500)).unwrap();
+        let ran: u64 = status.workers.iter().map(|it| it.done).sum();
+        println!(
+            "{count} results of {MANY} in {took:.1?}, the server killed and started again twice; {} items ran once more",
+            ran.saturating_sub(MANY)
+        );
         let wrong: Vec<usize> = (0..seen.len()).filter(|n| seen[*n] != 1).collect();
         assert!(wrong.is_empty(), "not exactly once: {wrong:?}");
     });
@@ -917,7 +925,9 @@ fn a_job_runs_on_the_cluster() {
             (number * 7, std::process::id())
         });
         assert_eq!(job.name(), "answer");
-        assert_eq!(job.join().unwrap(), (42, worker.pid()));
+        let (answer, process) = job.join().unwrap();
+        // It has a process of its own, beside the worker.
+        assert!(answer == 42 && process != worker.pid() && process != std::process::id());
         let limit = 3_u32;
         let job = start_job!(on = cluster(&cluster), using(limit), |job| {
             for n in 1..=limit {
@@ -935,6 +945,89 @@ fn a_job_runs_on_the_cluster() {
         let error = job.join().unwrap_err();
         assert!(error.to_string().contains("a reason"), "{error}");
         assert!(job_cannot_be_suspended(&cluster).contains("cannot be suspended"));
+    });
+}
+
+#[test]
+fn what_a_job_prints_comes_home_and_its_crash_costs_no_worker() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let mut worker = server.worker(2);
+        let job = start_job!(on = cluster(&cluster), {
+            println!("to stdout");
+            eprintln!("to stderr");
+            7
+        });
+        job.wait();
+        let said = |job: &Job<i32>| -> Vec<(Level, String)> {
+            let records = job.records();
+            records
+                .iter()
+                .map(|it| (it.level, it.text.clone()))
+                .collect()
+        };
+        let mut records = said(&job);
+        // The two are two pipes.
+        records.sort_by_key(|it| it.0);
+        let expected = [
+            (Level::Warning, "to stderr".to_owned()),
+            (Level::Information, "to stdout".to_owned()),
+        ];
+        assert_eq!(records, expected);
+        assert_eq!(job.join().unwrap(), 7);
+        let job = start_job!(on = cluster(&cluster), |job| {
+            job.information("noted");
+            println!("printed");
+            #[cfg(feature = "tracing")]
+            tracing::warn!("an event");
+            job.emit(1);
+            std::process::abort();
+        });
+        job.wait();
+        let texts: Vec<String> = said(&job).into_iter().map(|it| it.1).collect();
+        let has = |text: &str| texts.iter().any(|it| it == text);
+        assert!(has("noted") && has("printed"), "{texts:?}");
+        let has_event = texts.iter().any(|it| it.contains("an event"));
+        assert_eq!(has_event, cfg!(feature = "tracing"), "{texts:?}");
+        assert_eq!(job.receive(), [1]);
+        let error = job.join().unwrap_err();
+        assert!(error.to_string().contains("SIGABRT"), "{error}");
+        assert!(worker.is_running());
+        assert_eq!(worker.printed(), "");
+        // Where a worker may start no process, it is the place.
+        worker.term();
+        worker.wait();
+        let strict = server.worker_with(1, |it| {
+            it.env("RUNSPACE_POLICY", "deny");
+        });
+        let job = start_job!(on = cluster(&cluster), { std::process::id() });
+        assert_eq!(job.join().unwrap(), strict.pid());
+    });
+}
+
+/// Of many items on many machines: with the worker, where whoever looks after the machine looks.
+#[test]
+fn what_an_item_prints_stays_with_its_worker() {
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let isolated = server.builder().isolate(true).connect().unwrap();
+        let worker = server.worker(1);
+        for cluster in [&cluster, &isolated] {
+            let results = foreach_parallel!(0..2_u64, on = cluster(cluster), |n| {
+                println!("item {n} on stdout");
+                eprintln!("item {n} on stderr");
+                n
+            });
+            assert_eq!(results.count(), 2);
+        }
+        let all = |text: String| text.matches(" on std").count() == 4;
+        until(|| all(worker.printed()) && all(worker.said()));
     });
 }
 

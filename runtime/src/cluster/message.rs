@@ -19,7 +19,7 @@ use crate::process::entry::{Body, CodecReport, Note, Panicked};
 use crate::process::wire::{CodecError, from_bytes, front, to_bytes};
 
 /// Counts the changes of what is in this file. Both sides say theirs; different ones do not talk.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Who gives work or does it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub(crate) struct Announcement {
     pub(crate) ack_wait: Duration,
     /// Each item runs in a process of its worker's.
     pub(crate) isolate: bool,
+    /// It is a job: it has a process of its own if its worker may start one, so that what it prints is known to be its.
+    pub(crate) is_job: bool,
     /// What errors call the run.
     pub(crate) title: String,
     /// Who has announced it.

@@ -55,4 +55,4 @@ pub(crate) use message::Said;
 pub use options::{Cluster, ClusterBuilder};
 pub(crate) use run::{News, Plan, Run};
 pub use status::{RunStatus, Status, WorkerStatus, status};
-pub(crate) use worker::{SlotIo, SlotItem, SlotLoop, serve_if_worker};
+pub(crate) use worker::{SlotIo, SlotItem, SlotLoop, SlotRecorder, serve_if_worker};

@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 
 use super::lane::Lane;
 use crate::context;
+#[cfg(feature = "process")]
+use crate::process::pool::There;
 use crate::stop::StopToken;
 
 /// The item that runs, as its body sees it: the second parameter of `|x, job| ..` in
@@ -39,16 +41,6 @@ enum Inner<'a, R> {
     /// This process is only for its items.
     #[cfg(feature = "process")]
     There(&'a dyn There<R>),
-}
-
-/// An item of a call in the process that started this one.
-#[cfg(feature = "process")]
-pub(crate) trait There<R> {
-    fn emit(&self, value: R);
-    fn index(&self) -> u64;
-    fn attempt(&self) -> u32;
-    fn stop_token(&self) -> StopToken;
-    fn key(&self) -> String;
 }
 
 /// What unwinds out of a body that emits after its call was stopped.

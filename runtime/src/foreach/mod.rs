@@ -80,7 +80,7 @@ pub use no_process::foreach_process;
 #[cfg(feature = "cluster")]
 pub use on_cluster::{IntoCluster, foreach_cluster};
 #[cfg(feature = "cluster")]
-pub(crate) use on_cluster::{foreach_on, serve_on_slot};
+pub(crate) use on_cluster::{Told, foreach_on, isolated, serve_on_slot};
 #[cfg(feature = "process")]
 pub use on_process::{ProcessPool, ProcessPoolBuilder, foreach_process};
 #[cfg(feature = "process")]

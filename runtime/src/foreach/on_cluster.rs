@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::call::Call;
 use super::control::{Permit, Try};
 use super::executor::{Elastic, Sized};
-use super::item::{ItemContext, There};
+use super::item::ItemContext;
 use super::on_process::{Items, PassedOn, ProcessWorker, serve};
 use super::settle::{self, take_note};
 use super::supply::{Found, Numbered};
@@ -22,16 +22,16 @@ use super::worker::Worker;
 use super::{DEFAULT_THROTTLE, Options, Results, foreach};
 use crate::capture::AllSent;
 use crate::cluster::{
-    Cluster, ClusterError, ClusterErrorKind, News, Plan, Run, Said, SlotIo, SlotItem, SlotLoop,
+    Cluster, ClusterError, ClusterErrorKind, News, Plan, Run, Said, SlotIo, SlotLoop,
 };
 use crate::error::{Cause, drop_caught};
 use crate::judge::Judgement;
 use crate::policy;
-use crate::process::entry::{Body, CodecReport, Pointer, Serve, What};
+use crate::process::child::Lines;
+use crate::process::entry::{Body, CodecReport, Note, Pointer, Serve, What};
 use crate::process::pool::{Item, Outcome, Pool, Run as ChildRun, Session};
 use crate::process::wire::{from_bytes, to_bytes};
 use crate::process::{Failure, ProcessError, Start};
-use crate::stop::StopToken;
 use crate::trace::{Place, Runner};
 use crate::values::{Input, Made, SentItem, SentOutput};
 
@@ -122,6 +122,7 @@ where
     options.has_one_worker = true;
     options.target = Arc::new(Sized::new(Elastic, DEFAULT_THROTTLE));
     let is_limited = options.asked_throttle().is_some();
+    let is_job = options.is_job;
     let body = Body::new(serve, maker)
         .map_err(|error| ClusterError::new(ClusterErrorKind::NotInProgram, error.to_string()));
     let captures = to_bytes(&captures).map_err(|error| {
@@ -132,7 +133,14 @@ where
     let local = move |()| {
         move |worker: &mut Worker<I::Item, R>| match &start {
             Ok((cluster, body, captures)) => {
-                dispatch(worker, cluster, *body, captures.clone(), is_limited);
+                let plan = Plan {
+                    body: *body,
+                    captures: captures.clone(),
+                    throttle: is_limited.then(|| worker.call().throttle()),
+                    title: worker.call().site.title(),
+                    is_job,
+                };
+                dispatch(worker, cluster, plan);
             }
             Err(error) => worker.call().fail(None, Cause::Cluster(error.clone())),
         }
@@ -168,7 +176,13 @@ pub(crate) fn serve_on_slot<C, T, R, F>(
     let captures = io.captures::<C>();
     match io.isolation().cloned() {
         None => run(captures, ProcessWorker::new(&mut SlotLoop::new(io))),
-        Some(pool) => isolated::<C, T, R, F>(io, &pool, &captures, child, maker),
+        Some(pool) => {
+            let told = Told {
+                lines: Arc::new(PassedOn),
+                note: &take_note,
+            };
+            isolated::<C, T, R, F>(io, &pool, &captures, child, maker, &told);
+        }
     }
 }
 
@@ -188,31 +202,21 @@ impl<T: DeserializeOwned, R: Serialize> Items<T, R> for SlotLoop<'_, T, R> {
     }
 }
 
-impl<R: Serialize> There<R> for SlotItem<R> {
-    fn emit(&self, value: R) {
-        SlotItem::emit(self, &value);
-    }
-
-    fn index(&self) -> u64 {
-        SlotItem::index(self)
-    }
-
-    fn attempt(&self) -> u32 {
-        SlotItem::attempt(self)
-    }
-
-    fn stop_token(&self) -> StopToken {
-        SlotItem::stop_token(self)
-    }
-
-    fn key(&self) -> String {
-        SlotItem::key(self)
-    }
+/// Who is told what the process of an item prints, and what its body notes.
+pub(crate) struct Told<'a> {
+    pub(crate) lines: Arc<dyn Lines>,
+    pub(crate) note: &'a dyn Fn(Note),
 }
 
 /// The life of a slot whose items run in processes.
-fn isolated<C, T, R, F>(io: &mut SlotIo, pool: &Pool, captures: &C, child: Serve<F>, maker: F)
-where
+pub(crate) fn isolated<C, T, R, F>(
+    io: &mut SlotIo,
+    pool: &Pool,
+    captures: &C,
+    child: Serve<F>,
+    maker: F,
+    told: &Told<'_>,
+) where
     C: Serialize,
     T: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned,
@@ -227,7 +231,7 @@ where
         Err(failure) => panic!("its worker has no process for it: it {failure}"),
     };
     let stop = io.stop().clone();
-    let Some(mut session) = Session::open(pool, run, Arc::new(PassedOn), &stop, || {}) else {
+    let Some(mut session) = Session::open(pool, run, Arc::clone(&told.lines), &stop, || {}) else {
         return;
     };
     while let Some(work) = io.next() {
@@ -264,7 +268,7 @@ where
                         }
                         Outcome::Ended(_) => end = Some((Said::Ended, Vec::new())),
                         Outcome::Failed(_, failure) => end = Some((said_of(failure), Vec::new())),
-                        Outcome::Note(note) => take_note(note),
+                        Outcome::Note(note) => (told.note)(note),
                     },
                 );
             if let Err(failure) = tried {
@@ -274,7 +278,7 @@ where
         let (said, value) = end.unwrap_or((Said::Stopped, Vec::new()));
         io.end(&work, number, said, value);
     }
-    let _ = session.finish(&mut take_note);
+    let _ = session.finish(&mut |note| (told.note)(note));
 }
 
 fn value_said<R: Serialize>(value: &R, judgement: Judgement) -> (Said, Vec<u8>) {
@@ -307,13 +311,8 @@ struct Away<T> {
 }
 
 /// Has all items run on the cluster, and takes in what comes of them.
-fn dispatch<T, R>(
-    worker: &mut Worker<T, R>,
-    cluster: &Cluster,
-    body: Body<SlotIo>,
-    captures: Vec<u8>,
-    is_limited: bool,
-) where
+fn dispatch<T, R>(worker: &mut Worker<T, R>, cluster: &Cluster, plan: Plan)
+where
     T: Serialize,
     R: Serialize + DeserializeOwned,
 {
@@ -323,12 +322,7 @@ fn dispatch<T, R>(
     }
     let call = Arc::clone(worker.call());
     let throttle = call.throttle();
-    let plan = Plan {
-        body,
-        captures,
-        throttle: is_limited.then_some(throttle),
-        title: call.site.title(),
-    };
+    let is_limited = plan.throttle.is_some();
     let sleeping = Arc::downgrade(&call);
     let wake = Box::new(move || {
         if let Some(call) = sleeping.upgrade() {

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::attendant;
 use super::control::Try;
 use super::exit::Exit;
-use super::item::{ItemContext, There};
+use super::item::ItemContext;
 use super::settle::{self, take_note};
 use super::turns::Turns;
 use super::worker::Worker;
@@ -30,11 +30,8 @@ use crate::judge::Judgement;
 use crate::policy;
 use crate::process::child::{Lines, Stream};
 use crate::process::entry::{Body, ChildIo, Pointer, Serve};
-use crate::process::pool::{
-    ChildItem, Item, ItemLoop, Outcome, Pool, PoolOptions, Run, Session, serve_items,
-};
+use crate::process::pool::{Item, ItemLoop, Outcome, Pool, PoolOptions, Run, Session, serve_items};
 use crate::process::{Failure, ProcessError, Start, default_pool};
-use crate::stop::StopToken;
 use crate::values::{Input, Made, SentItem, SentOutput};
 
 /// Worker processes with settings of their own: `on = process(&pool)`.
@@ -361,28 +358,6 @@ impl<T: DeserializeOwned, R: Serialize> Items<T, R> for ItemLoop<'_, T, R> {
 impl<T, R> fmt::Debug for ProcessWorker<'_, T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessWorker").finish_non_exhaustive()
-    }
-}
-
-impl<R: Serialize> There<R> for ChildItem<R> {
-    fn emit(&self, value: R) {
-        ChildItem::emit(self, value);
-    }
-
-    fn index(&self) -> u64 {
-        ChildItem::index(self)
-    }
-
-    fn attempt(&self) -> u32 {
-        ChildItem::attempt(self)
-    }
-
-    fn stop_token(&self) -> StopToken {
-        ChildItem::stop_token(self)
-    }
-
-    fn key(&self) -> String {
-        ChildItem::key(self)
     }
 }
 

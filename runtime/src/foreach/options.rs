@@ -28,6 +28,9 @@ pub struct Options {
     pub(crate) runs_elsewhere: bool,
     /// A single worker has all items run elsewhere.
     pub(crate) has_one_worker: bool,
+    /// The call is a job.
+    #[cfg(feature = "cluster")]
+    pub(crate) is_job: bool,
     #[cfg(feature = "journal")]
     pub(crate) journal: Option<Journal>,
     #[cfg(feature = "journal")]
@@ -54,6 +57,8 @@ impl Options {
             control: Settings::default(),
             runs_elsewhere: false,
             has_one_worker: false,
+            #[cfg(feature = "cluster")]
+            is_job: false,
             #[cfg(feature = "journal")]
             journal: None,
             #[cfg(feature = "journal")]

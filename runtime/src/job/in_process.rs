@@ -372,11 +372,7 @@ struct ToRecords<T>(Recorder<T>);
 
 impl<T: Send> Lines for ToRecords<T> {
     fn line(&self, stream: Stream, line: String) {
-        let level = match stream {
-            Stream::Out => Level::Information,
-            Stream::Err => Level::Warning,
-        };
-        self.0.record(level, line);
+        self.0.record(Level::of_stream(stream), line);
     }
 }
 

@@ -16,11 +16,15 @@ use super::feed::{Feeder, Recorder, fed_on, pump};
 use super::handle::Job;
 use super::record::Level;
 use crate::capture::AllSent;
-use crate::cluster::{Cluster, ClusterError, ClusterErrorKind, SlotIo, SlotItem, SlotLoop};
+use crate::cluster::{
+    Cluster, ClusterError, ClusterErrorKind, SlotIo, SlotItem, SlotLoop, SlotRecorder,
+};
 use crate::context::{self as surroundings, Context, CurrentJob};
 use crate::error::Cause;
-use crate::foreach::{IntoCluster, Options, Results, foreach_on};
-use crate::process::entry::Serve;
+use crate::foreach::{IntoCluster, Options, Results, Told, foreach_on, isolated};
+use crate::process::child::{Lines, Stream};
+use crate::process::entry::{ChildIo, Note, Pointer, Serve};
+use crate::process::pool::{ChildItem, ItemLoop, Pool, There as ItemThere, serve_items};
 use crate::stop::StopToken;
 use crate::values::{SentOutput, made};
 
@@ -103,10 +107,47 @@ type Head = (u64, String);
 /// In a worker.
 fn serve_value<C, T>(io: &mut SlotIo, body: fn(C) -> T)
 where
+    C: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+{
+    match io.isolation().cloned() {
+        None => SlotLoop::new(io).run(&mut |captures| body(captures)),
+        Some(pool) => beside::<C, T, _>(io, &pool, child_value::<C, T>, body),
+    }
+}
+
+/// In the process that a worker has for a job.
+fn child_value<C, T>(io: &mut ChildIo, body: fn(C) -> T)
+where
     C: DeserializeOwned,
     T: Serialize,
 {
-    SlotLoop::new(io).run(&mut |captures| body(captures));
+    serve_items(io, |(): (), items: &mut ItemLoop<'_, C, T>| items.run(body));
+}
+
+/// The body runs in a process beside the worker: what it prints is then known to be its, and comes home with its records.
+fn beside<S, T, F>(io: &mut SlotIo, pool: &Pool, child: Serve<F>, body: F)
+where
+    S: Serialize + DeserializeOwned,
+    T: Serialize + DeserializeOwned,
+    F: Pointer,
+{
+    let recorder = io.recorder();
+    let told = Told {
+        lines: Arc::new(Home(io.recorder())),
+        note: &|note| recorder.note(note),
+    };
+    isolated::<(), S, T, F>(io, pool, &(), child, body, &told);
+}
+
+/// What the process of a job prints goes to the client.
+struct Home(SlotRecorder);
+
+impl Lines for Home {
+    fn line(&self, stream: Stream, line: String) {
+        self.0
+            .note(Note::now(Level::of_stream(stream).number(), line));
+    }
 }
 
 /// In a worker.
@@ -115,30 +156,71 @@ where
     C: Serialize + DeserializeOwned + Send + 'static,
     T: Serialize + DeserializeOwned + Send + 'static,
 {
+    if let Some(pool) = io.isolation().cloned() {
+        return beside::<(Head, C), T, _>(io, &pool, child_emitting::<C, T>, body);
+    }
     SlotLoop::new(io).run_emitting(
         &mut |((id, name), captures): (Head, C), slot: Arc<SlotItem<T>>| {
             body(
                 captures,
-                &JobContext::there(Box::new(OnSlot { id, name, slot })),
+                &JobContext::there(Box::new(Away {
+                    id,
+                    name,
+                    item: slot,
+                })),
             );
         },
     );
 }
 
-/// A job as its body in a worker sees it.
-struct OnSlot<T> {
-    id: u64,
-    name: String,
-    slot: Arc<SlotItem<T>>,
+/// In the process that a worker has for a job.
+fn child_emitting<C, T>(io: &mut ChildIo, body: fn(C, &JobContext<T>))
+where
+    C: Serialize + DeserializeOwned + Send + 'static,
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    serve_items(io, |(): (), items: &mut ItemLoop<'_, (Head, C), T>| {
+        items.run_emitting(|((id, name), captures), child: &ChildItem<T>| {
+            let item = Arc::new(child.clone());
+            body(
+                captures,
+                &JobContext::there(Box::new(Away { id, name, item })),
+            );
+        });
+    });
 }
 
-impl<T: Serialize> There<T> for OnSlot<T> {
+/// A job as its body sees it, in a worker or in a process beside one.
+struct Away<I> {
+    id: u64,
+    name: String,
+    item: Arc<I>,
+}
+
+/// The item that a job is, where it runs.
+trait Notes {
+    fn note(&self, level: u8, text: String);
+}
+
+impl<T> Notes for SlotItem<T> {
+    fn note(&self, level: u8, text: String) {
+        SlotItem::note(self, level, text);
+    }
+}
+
+impl<T> Notes for ChildItem<T> {
+    fn note(&self, level: u8, text: String) {
+        ChildItem::note(self, level, text);
+    }
+}
+
+impl<T: Serialize, I: ItemThere<T> + Notes> There<T> for Away<I> {
     fn emit(&self, value: T) {
-        self.slot.emit(&value);
+        self.item.emit(value);
     }
 
     fn stop_token(&self) -> StopToken {
-        self.slot.stop_token()
+        self.item.stop_token()
     }
 
     fn id(&self) -> u64 {
@@ -150,7 +232,7 @@ impl<T: Serialize> There<T> for OnSlot<T> {
     }
 
     fn record(&self, level: Level, text: String) {
-        self.slot.note(level.number(), text);
+        self.item.note(level.number(), text);
     }
 }
 
@@ -198,7 +280,7 @@ fn start<S, F, T>(
 ) -> Job<T>
 where
     S: Serialize + Send + 'static,
-    F: crate::process::entry::Pointer,
+    F: Pointer,
     T: SentOutput + 'static,
 {
     let ClusterJobOptions {
@@ -219,6 +301,7 @@ where
         .name(job.name().to_owned())
         .throttle(1)
         .emitting();
+    call.is_job = true;
     if let Some(limit) = timeout {
         call = call.timeout(limit);
     }

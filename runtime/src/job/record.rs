@@ -46,6 +46,15 @@ impl Level {
             .copied()
             .unwrap_or(Self::Information)
     }
+
+    /// Of what a process prints.
+    #[cfg(feature = "process")]
+    pub(super) fn of_stream(stream: crate::process::child::Stream) -> Self {
+        match stream {
+            crate::process::child::Stream::Out => Self::Information,
+            crate::process::child::Stream::Err => Self::Warning,
+        }
+    }
 }
 
 impl fmt::Display for Level {

@@ -36,6 +36,7 @@ pub(crate) struct Plan {
     pub(crate) throttle: Option<usize>,
     /// What errors call it.
     pub(crate) title: String,
+    pub(crate) is_job: bool,
 }
 
 /// What the run has to say.
@@ -255,6 +256,7 @@ async fn begin(
             captures: captures?,
             ack_wait: settings.ack_wait,
             isolate: settings.isolate,
+            is_job: plan.is_job,
             title: plan.title,
             client,
         };

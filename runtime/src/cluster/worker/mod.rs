@@ -9,5 +9,5 @@ mod slot;
 mod start;
 
 use host::Host;
-pub(crate) use slot::{SlotIo, SlotItem, SlotLoop};
+pub(crate) use slot::{SlotIo, SlotItem, SlotLoop, SlotRecorder};
 pub(crate) use start::serve_if_worker;

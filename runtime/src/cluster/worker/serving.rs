@@ -125,6 +125,11 @@ pub(crate) async fn serve(host: Arc<Host>, heard: Heard) -> Result<Ended, String
     }
 }
 
+/// Whether this process may start others.
+fn may_isolate() -> bool {
+    policy::check(policy::Start::Block { name: None }).is_ok()
+}
+
 /// The processes for items that run in one.
 fn pool(host: &Host) -> Pool {
     Pool::new(PoolOptions {
@@ -184,7 +189,7 @@ impl Served {
         };
         let answers = subscribe(format!("{inbox}.*")).await?;
         let control = subscribe(names.control()).await?;
-        let isolate = announcement.isolate || host.isolate;
+        let isolate = announcement.isolate || host.isolate || announcement.is_job && may_isolate();
         let isolation = isolate.then(|| pool(&host));
         let (out, made) = unbounded_channel();
         let stop = StopToken::new();
@@ -306,8 +311,7 @@ impl Served {
     /// Where an item runs that was delivered before.
     fn ward(&mut self) -> Arc<Serving> {
         let serving = &self.serving;
-        let may = || policy::check(policy::Start::Block { name: None }).is_ok();
-        if serving.isolation.is_some() || (self.ward.is_none() && !may()) {
+        if serving.isolation.is_some() || (self.ward.is_none() && !may_isolate()) {
             return Arc::clone(serving);
         }
         let make = || {

@@ -17,7 +17,7 @@ use crate::context::{self, Context, CurrentJob};
 use crate::judge::Judgement;
 use crate::key::CallKey;
 use crate::process::entry::{CodecReport, Note, Panicked, What, catch, flush_output};
-use crate::process::pool::Pool;
+use crate::process::pool::{Pool, There};
 use crate::process::wire::{from_bytes, to_bytes};
 use crate::stop::StopToken;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -335,6 +335,14 @@ impl SlotIo {
         self.serving.announcement.key
     }
 
+    /// For what is said of the item in hand by others than its body.
+    pub(crate) fn recorder(&self) -> SlotRecorder {
+        SlotRecorder {
+            serving: Arc::clone(&self.serving),
+            slot: self.slot,
+        }
+    }
+
     /// Sends an output of the item in hand, `number` from 0.
     pub(crate) fn output(&self, work: &Work, number: u64, value: Vec<u8>) {
         self.serving.flow.may_flow(&self.serving.stop);
@@ -461,6 +469,25 @@ impl std::fmt::Debug for SlotIo {
         f.debug_struct("SlotIo")
             .field("slot", &self.slot)
             .finish_non_exhaustive()
+    }
+}
+
+/// Adds to the records of the job that a slot runs.
+pub(crate) struct SlotRecorder {
+    serving: Arc<Serving>,
+    slot: u64,
+}
+
+impl SlotRecorder {
+    /// Between two items nobody is there to be told.
+    pub(crate) fn note(&self, note: Note) {
+        let queue = self.serving.queue.lock();
+        let running = queue.running.get(&self.slot);
+        let item = running.map(|it| (it.token, it.index, it.attempt));
+        drop(queue);
+        if let Some(item) = item {
+            self.serving.tell(item, 0, Said::Note(note), Vec::new());
+        }
     }
 }
 
@@ -596,11 +623,9 @@ pub(crate) struct SlotItem<R> {
     outputs: PhantomData<fn(R)>,
 }
 
-impl<R: Serialize> SlotItem<R> {
-    /// Hands one output to the client. Once the item is to stop, or if the output cannot be written, it
-    /// unwinds out of the body instead.
-    pub(crate) fn emit(&self, value: &R) {
-        let left = match written(value) {
+impl<R: Serialize> There<R> for SlotItem<R> {
+    fn emit(&self, value: R) {
+        let left = match written(&value) {
             Ok(bytes) => match SlotIo::emit(&self.serving, &self.stop, &self.emits, bytes) {
                 true => return,
                 false => Leave(None),
@@ -611,27 +636,25 @@ impl<R: Serialize> SlotItem<R> {
             resume_unwind(Box::new(left));
         }
     }
-}
 
-impl<R> SlotItem<R> {
-    pub(crate) fn index(&self) -> u64 {
+    fn index(&self) -> u64 {
         self.emits.index
     }
 
-    /// Which try this is, from 1.
-    pub(crate) fn attempt(&self) -> u32 {
+    fn attempt(&self) -> u32 {
         self.emits.attempt
     }
 
-    pub(crate) fn stop_token(&self) -> StopToken {
+    fn stop_token(&self) -> StopToken {
         self.stop.clone()
     }
 
-    /// What tells it from every other item.
-    pub(crate) fn key(&self) -> String {
+    fn key(&self) -> String {
         self.serving.announcement.key.of_item(self.emits.index)
     }
+}
 
+impl<R> SlotItem<R> {
     /// Adds a message to the records of the job.
     pub(crate) fn note(&self, level: u8, text: String) {
         let item = (self.emits.token, self.emits.index, self.emits.attempt);
@@ -643,7 +666,7 @@ impl<R> SlotItem<R> {
 impl<R> std::fmt::Debug for SlotItem<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SlotItem")
-            .field("index", &self.index())
+            .field("index", &self.emits.index)
             .finish_non_exhaustive()
     }
 }

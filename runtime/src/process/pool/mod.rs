@@ -14,4 +14,4 @@ pub(crate) use session::{Item, Outcome, Run, Session, Watch};
 pub(crate) use shared::{Pool, PoolOptions};
 #[cfg(test)]
 pub(crate) use there::serve_run;
-pub(crate) use there::{ChildItem, ItemLoop, Recycle, Wear, serve_items};
+pub(crate) use there::{ChildItem, ItemLoop, Recycle, There, Wear, serve_items};

@@ -264,7 +264,20 @@ fn tell_value<R: Serialize>(
     sent.is_ok()
 }
 
-/// An item that runs in a worker process, as a body that emits sees it.
+/// An item of a call in another process, as a body that emits sees it.
+pub(crate) trait There<R> {
+    /// Hands one output to the consumer. Once the item is to stop, or if the output cannot be sent, it
+    /// unwinds out of the body instead.
+    fn emit(&self, value: R);
+    fn index(&self) -> u64;
+    /// Which try this is, from 1.
+    fn attempt(&self) -> u32;
+    fn stop_token(&self) -> StopToken;
+    /// What tells it from every other item.
+    fn key(&self) -> String;
+}
+
+/// An item that runs in a worker process.
 #[derive(Debug)]
 pub(crate) struct ChildItem<R> {
     sender: Sender,
@@ -274,34 +287,48 @@ pub(crate) struct ChildItem<R> {
     outputs: PhantomData<fn(R)>,
 }
 
-impl<R: Serialize> ChildItem<R> {
-    /// Hands one output to the consumer. Once the call is being stopped, or if the output cannot be
-    /// sent, it unwinds out of the body instead.
-    pub(crate) fn emit(&self, value: R) {
+impl<R> ChildItem<R> {
+    /// Adds a message to the records of the job.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn note(&self, level: u8, text: String) {
+        self.sender.note(level, text);
+    }
+}
+
+impl<R> Clone for ChildItem<R> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            stop: self.stop.clone(),
+            label: self.label,
+            key: self.key,
+            outputs: PhantomData,
+        }
+    }
+}
+
+impl<R: Serialize> There<R> for ChildItem<R> {
+    fn emit(&self, value: R) {
         let goes_on = !self.stop.is_stopping()
             && tell_value(&self.sender, self.label.index, &Told::Output, &value, true);
         if !goes_on && cfg!(panic = "unwind") && !std::thread::panicking() {
             resume_unwind(Box::new(Leave));
         }
     }
-}
 
-impl<R> ChildItem<R> {
-    pub(crate) fn index(&self) -> u64 {
+    fn index(&self) -> u64 {
         self.label.index
     }
 
-    /// Which try this is, from 1.
-    pub(crate) fn attempt(&self) -> u32 {
+    fn attempt(&self) -> u32 {
         self.label.attempt
     }
 
-    pub(crate) fn stop_token(&self) -> StopToken {
+    fn stop_token(&self) -> StopToken {
         self.stop.clone()
     }
 
-    /// What tells it from every other item.
-    pub(crate) fn key(&self) -> String {
+    fn key(&self) -> String {
         self.key
             .map_or_else(String::new, |key| key.of_item(self.label.index))
     }
