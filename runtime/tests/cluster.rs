@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use runspace::cluster::{ClusterErrorKind, status};
@@ -404,6 +405,98 @@ fn an_item_that_is_run_again_emits_as_much_as_it_wants() {
         );
         assert!(results.eq(0..2_000));
         assert_eq!(lines(&path).len(), 2);
+    });
+}
+
+/// An output that knows how many of its kind this process has.
+struct Counted(u64);
+
+/// How many there are, and the most that there were.
+static LIVE: AtomicI64 = AtomicI64::new(0);
+static MOST: AtomicI64 = AtomicI64::new(0);
+
+impl Counted {
+    fn new(number: u64) -> Self {
+        let live = LIVE.fetch_add(1, Ordering::SeqCst) + 1;
+        MOST.fetch_max(live, Ordering::SeqCst);
+        Self(number)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        LIVE.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl serde::Serialize for Counted {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        u64::deserialize(from).map(Self::new)
+    }
+}
+
+#[test]
+fn outputs_that_are_read_in_order_wait_on_the_server() {
+    /// How many outputs an item has, and how many come before it is its turn.
+    const EACH: u64 = 1_000;
+    const NEAR: i64 = 64;
+    within(120, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(2);
+        let mut outcomes = foreach_parallel!(
+            0..6_u64,
+            on = cluster(&cluster),
+            ordered = true,
+            throttle = 2,
+            buffer = 4,
+            |n, job| {
+                for k in 0..EACH {
+                    assert!(n != 3 || k < 500, "item three has had enough");
+                    job.emit(Counted::new(n * EACH + k));
+                }
+            }
+        )
+        .outcomes();
+        let first = outcomes.next().unwrap().unwrap();
+        assert_eq!(first.0, 0);
+        drop(first);
+        // Nobody has to be read for an item to come to its end.
+        until(|| {
+            let status = status(&cluster, Duration::from_millis(200)).unwrap();
+            status.workers[0].done == 6
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let mut expected = (1..6 * EACH).filter(|n| n / EACH != 3 || n % EACH < 500);
+        let mut failed = 0;
+        let mut count = 0;
+        for outcome in outcomes {
+            match outcome {
+                Ok(output) => assert_eq!(Some(output.0), expected.next()),
+                Err(error) => {
+                    assert_eq!(error.index(), Some(3), "{error}");
+                    assert!(error.to_string().contains("item three"), "{error}");
+                    failed += 1;
+                }
+            }
+            count += 1;
+            if count == 1_500 {
+                server.kill();
+                server.run();
+            }
+        }
+        assert_eq!((expected.next(), failed), (None, 1));
+        let most = MOST.load(Ordering::SeqCst);
+        // Those of all items that are near, and as many of the one whose turn it is.
+        assert!(most <= 6 * NEAR + NEAR + 10, "{most} at once");
     });
 }
 

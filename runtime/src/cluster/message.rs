@@ -21,6 +21,10 @@ use crate::process::wire::{CodecError, from_bytes, front, to_bytes};
 /// Counts the changes of what is in this file. Both sides say theirs; different ones do not talk.
 pub(crate) const VERSION: u32 = 2;
 
+/// In a run whose outputs are read in the order of the items, so many of each item come by the way of the other results. The rest
+/// lie on the server until it is the item's turn: the client would have to keep them.
+pub(crate) const NEAR: u64 = 64;
+
 /// Who gives work or does it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Build {
@@ -67,6 +71,8 @@ pub(crate) struct Announcement {
     pub(crate) ack_wait: Duration,
     /// Each item runs in a process of its worker's.
     pub(crate) isolate: bool,
+    /// Items emit, and their outputs are read in the order of the items; see [`NEAR`].
+    pub(crate) in_order: bool,
     /// It is a job: it has a process of its own if its worker may start one, so that what it prints is known to be its.
     pub(crate) is_job: bool,
     /// What errors call the run.
@@ -157,7 +163,7 @@ pub(crate) struct ItemHead {
 pub(crate) struct ResultHead {
     pub(crate) index: u64,
     pub(crate) attempt: u32,
-    /// Of an output, which it is, from 0. Of an end, how many there are.
+    /// Of an output, which it is, from 0. Of an end, how many there are; those that are not there yet are waited for.
     pub(crate) number: u64,
     pub(crate) said: Said,
     /// How long it took, at an end.

@@ -51,8 +51,8 @@ mod sweep;
 mod worker;
 
 pub use error::{ClusterError, ClusterErrorKind};
-pub(crate) use message::Said;
+pub(crate) use message::{NEAR, Said};
 pub use options::{Cluster, ClusterBuilder};
-pub(crate) use run::{News, Plan, Run};
+pub(crate) use run::{News, Plan, Run, Turn};
 pub use status::{RunStatus, Status, WorkerStatus, status};
 pub(crate) use worker::{SlotIo, SlotItem, SlotLoop, SlotRecorder, serve_if_worker};

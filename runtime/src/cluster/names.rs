@@ -50,6 +50,16 @@ impl Names {
         format!("runspace.r.{}", self.run)
     }
 
+    /// Where an item's outputs are from the [`NEAR`](super::message::NEAR)th on, in a run that is read in order.
+    pub(crate) fn far_subject(&self, index: u64, attempt: u32) -> String {
+        format!("{}.{index}.{attempt}", self.result_subject())
+    }
+
+    /// All of those.
+    pub(crate) fn far_subjects(&self) -> String {
+        format!("{}.*.*", self.result_subject())
+    }
+
     /// Where its workers are told things.
     pub(crate) fn control(&self) -> String {
         format!("runspace.ctl.{}", self.run)

@@ -461,6 +461,12 @@ impl Call {
         self.ordered && self.consumed.load(Ordering::Acquire) == index
     }
 
+    /// The item that the consumer waits for, in a call that is read in order.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn awaited(&self) -> u64 {
+        self.consumed.load(Ordering::Acquire)
+    }
+
     /// Notes that the consumer has had the outcome of `consumed` items.
     pub(crate) fn set_consumed(&self, consumed: u64) {
         self.consumed.store(consumed, Ordering::Release);

@@ -4,7 +4,7 @@
 //! lane. How many are with workers at once is the server's business; how many are taken from the input that of the window, as
 //! everywhere.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use super::worker::Worker;
 use super::{DEFAULT_THROTTLE, Options, Results, foreach};
 use crate::capture::AllSent;
 use crate::cluster::{
-    Cluster, ClusterError, ClusterErrorKind, News, Plan, Run, Said, SlotIo, SlotLoop,
+    Cluster, ClusterError, ClusterErrorKind, NEAR, News, Plan, Run, Said, SlotIo, SlotLoop, Turn,
 };
 use crate::error::{Cause, drop_caught};
 use crate::judge::Judgement;
@@ -122,7 +122,7 @@ where
     options.has_one_worker = true;
     options.target = Arc::new(Sized::new(Elastic, DEFAULT_THROTTLE));
     let is_limited = options.asked_throttle().is_some();
-    let is_job = options.is_job;
+    let (is_job, emits) = (options.is_job, options.emits);
     let body = Body::new(serve, maker)
         .map_err(|error| ClusterError::new(ClusterErrorKind::NotInProgram, error.to_string()));
     let captures = to_bytes(&captures).map_err(|error| {
@@ -139,6 +139,7 @@ where
                     throttle: is_limited.then(|| worker.call().throttle()),
                     title: worker.call().site.title(),
                     is_job,
+                    in_order: emits && worker.call().is_ordered(),
                 };
                 dispatch(worker, cluster, plan);
             }
@@ -244,11 +245,10 @@ pub(crate) fn isolated<C, T, R, F>(
             }),
             Err(error) => {
                 let said = Said::Codec(CodecReport::new::<T>(What::Item, &error));
-                io.end(&work, 0, said, Vec::new());
+                io.end(&work, said, Vec::new());
                 continue;
             }
         }
-        let mut number = 0;
         let mut end = None;
         while end.is_none() {
             let tried =
@@ -262,8 +262,7 @@ pub(crate) fn isolated<C, T, R, F>(
                         }
                         Outcome::Output(_, value) => {
                             if let Ok(value) = to_bytes(&value) {
-                                io.output(&work, number, value);
-                                number += 1;
+                                io.output(&work, value);
                             }
                         }
                         Outcome::Ended(_) => end = Some((Said::Ended, Vec::new())),
@@ -276,7 +275,7 @@ pub(crate) fn isolated<C, T, R, F>(
             }
         }
         let (said, value) = end.unwrap_or((Said::Stopped, Vec::new()));
-        io.end(&work, number, said, value);
+        io.end(&work, said, value);
     }
     let _ = session.finish(&mut |note| (told.note)(note));
 }
@@ -323,6 +322,7 @@ where
     let call = Arc::clone(worker.call());
     let throttle = call.throttle();
     let is_limited = plan.throttle.is_some();
+    let turns = plan.in_order.then(Turns::default);
     let sleeping = Arc::downgrade(&call);
     let wake = Box::new(move || {
         if let Some(call) = sleeping.upgrade() {
@@ -343,6 +343,7 @@ where
         throttle,
         is_limited,
         closing: None,
+        turns,
         last: Instant::now(),
         is_over: false,
     };
@@ -363,8 +364,67 @@ struct Dispatcher<'a, 'w, T, R> {
     is_limited: bool,
     /// The run has been closed; and stopped, if that is true.
     closing: Option<bool>,
+    /// Of a call whose outputs are read in the order of the items.
+    turns: Option<Turns>,
     last: Instant,
     is_over: bool,
+}
+
+/// What outputs have been put into the lane, in a call that is read in order.
+#[derive(Default)]
+struct Turns {
+    /// For each item from the one on whose turn it is: how many, and how many of them were of its last try.
+    passed: BTreeMap<u64, Passed>,
+    /// What the run was told last.
+    told: Option<Turn>,
+    /// There is more of the item whose turn it is than comes by itself.
+    is_far: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Passed {
+    all: usize,
+    attempt: u32,
+    of_attempt: u64,
+}
+
+impl Turns {
+    fn pass(&mut self, name: Try) {
+        let passed = self.passed.entry(name.index).or_default();
+        if passed.attempt != name.attempt {
+            (passed.attempt, passed.of_attempt) = (name.attempt, 0);
+        }
+        passed.all += 1;
+        passed.of_attempt += 1;
+    }
+
+    /// How far the outputs of `head` may be read, if that has changed by much. `ahead` are those of all items that the consumer has
+    /// not had, `quota` is how many it may be of one.
+    fn next(&mut self, head: Try, ahead: usize, quota: usize) -> Option<Turn> {
+        self.passed = self.passed.split_off(&head.index);
+        let passed = self.passed.get(&head.index).copied().unwrap_or_default();
+        self.is_far = passed.attempt == head.attempt && passed.of_attempt >= NEAR;
+        if !self.is_far {
+            return None;
+        }
+        let all: usize = self.passed.values().map(|it| it.all).sum();
+        let of_others = all - passed.all;
+        let room = quota.saturating_sub(ahead.saturating_sub(of_others)) as u64;
+        let turn = Turn {
+            index: head.index,
+            attempt: head.attempt,
+            room: passed.of_attempt + room,
+        };
+        let is_much = |told: Turn| {
+            (told.index, told.attempt) != (turn.index, turn.attempt)
+                || turn.room >= told.room + (quota as u64 / 4).max(1)
+        };
+        if self.told.is_some_and(|told| !is_much(told)) {
+            return None;
+        }
+        self.told = Some(turn);
+        Some(turn)
+    }
 }
 
 /// How many items are handed over before news is looked at.
@@ -397,6 +457,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
     /// What has been changed about the call.
     fn follow_call(&mut self) {
         if self.call.is_closed() {
+            self.follow_turn();
             let stop = self.call.stop.is_stopping();
             if self.closing != Some(true) && self.closing != Some(stop) {
                 self.closing = Some(stop);
@@ -409,6 +470,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             self.throttle = throttle;
             self.run.set_throttle(throttle);
         }
+        self.follow_turn();
         let lane = &self.worker.exit().lane;
         // In order, an item's outputs may have to wait for those of another, which must then come in.
         let most = self.call.quota().saturating_mul(throttle);
@@ -416,7 +478,37 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             .set_full(!self.call.is_ordered() && lane.ahead() >= most);
     }
 
+    /// Tells the run whose outputs the consumer wants, and how many.
+    fn follow_turn(&mut self) {
+        let Some(turns) = &mut self.turns else {
+            return;
+        };
+        let index = self.call.awaited();
+        let Some(away) = self.away.get(&index) else {
+            turns.is_far = false;
+            return;
+        };
+        let attempt = away.attempt;
+        let quota = self.call.quota().max(NEAR as usize);
+        let ahead = self.worker.exit().lane.ahead();
+        if let Some(turn) = turns.next(Try { index, attempt }, ahead, quota) {
+            self.run.set_turn(turn);
+        }
+    }
+
+    /// Whether what the consumer does has to be looked at soon: it does not tell.
+    fn watches_consumer(&self) -> bool {
+        match &self.turns {
+            Some(turns) => turns.is_far,
+            None => self.worker.exit().lane.ahead() > 0 && !self.call.is_ordered(),
+        }
+    }
+
     fn wait_for_news(&self, longest: Duration) {
+        let longest = match self.turns.is_some() && self.watches_consumer() {
+            true => longest.min(SHORT),
+            false => longest,
+        };
         let run = &self.run;
         let closing = self.closing;
         let end = Instant::now() + longest;
@@ -464,8 +556,10 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
                 return Found::Nothing;
             }
         }
-        let is_full = self.worker.exit().lane.ahead() > 0 && !call.is_ordered();
-        let longest = if is_full { longest.min(SHORT) } else { longest };
+        let longest = match self.watches_consumer() {
+            true => longest.min(SHORT),
+            false => longest,
+        };
         let found = match self.next.take() {
             Some(item) => Found::Item(item),
             None => {
@@ -642,7 +736,10 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             return;
         }
         match from_bytes::<R>(value) {
-            Ok(value) => self.worker.exit().lane.pass_on(name.index, value),
+            Ok(value) => {
+                self.worker.exit().lane.pass_on(name.index, value);
+                self.turns.iter_mut().for_each(|it| it.pass(name));
+            }
             Err(error) => {
                 if let Some(item) = self.back(name) {
                     self.failed(name, item, false, unread::<R>(&error), Duration::ZERO);

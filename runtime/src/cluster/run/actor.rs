@@ -3,7 +3,7 @@
 //! It keeps each item until its result is there: what the server has not acknowledged is published again, and so is, after a
 //! new connection, everything that has no result. The server knows messages by their ids and keeps one of each.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
@@ -26,6 +26,7 @@ use super::super::names::{CLIENT, WORKERS};
 use super::super::options::Settings;
 use super::super::pull::{Kept, Pull, Pulled, kept};
 use super::super::store::{LARGEST, Store};
+use super::far::Reading;
 use super::streams::Streams;
 use super::{Command, News, Shared};
 
@@ -46,8 +47,8 @@ const TO_STOP: Duration = Duration::from_secs(2);
 const LOT: u64 = 4096;
 
 /// An item that has no end yet.
-struct Pending {
-    attempt: u32,
+pub(super) struct Pending {
+    pub(super) attempt: u32,
     id: String,
     message: Bytes,
     /// Where its value is, if that is not in the message.
@@ -58,10 +59,12 @@ struct Pending {
     /// How often it was published under a new id, since the server had lost it.
     copies: u32,
     /// The number of the next output to be passed on, and those that came before it.
-    next: u64,
-    early: BTreeMap<u64, Bytes>,
+    pub(super) next: u64,
+    pub(super) early: BTreeMap<u64, Bytes>,
+    /// The outputs that are being fetched from the bucket.
+    pub(super) fetching: BTreeSet<u64>,
     /// Its end, while outputs are missing.
-    end: Option<(ResultHead, Bytes)>,
+    pub(super) end: Option<(ResultHead, Bytes)>,
     /// The worker that has it, once the run is closed.
     holder: Option<u64>,
 }
@@ -119,11 +122,11 @@ enum Look {
 
 pub(crate) struct Actor {
     connection: Arc<Connection>,
-    client: Client,
+    pub(super) client: Client,
     settings: Settings,
     key: Key,
     announcement: Bytes,
-    streams: Streams,
+    pub(super) streams: Streams,
     store: Arc<Store>,
     shared: Arc<Shared>,
     pull: Pull,
@@ -132,7 +135,8 @@ pub(crate) struct Actor {
     notes: Subscriber,
     advisories: Subscriber,
     beside: (UnboundedSender<Beside>, UnboundedReceiver<Beside>),
-    pending: HashMap<u64, Pending>,
+    pub(super) pending: HashMap<u64, Pending>,
+    pub(super) reading: Reading,
     workers: HashMap<u64, Known>,
     refused: HashMap<u64, (String, Build)>,
     slots: usize,
@@ -197,6 +201,7 @@ impl Actor {
             advisories,
             beside: unbounded_channel(),
             pending: HashMap::new(),
+            reading: Reading::default(),
             workers: HashMap::new(),
             refused: HashMap::new(),
             slots: 0,
@@ -238,6 +243,7 @@ impl Actor {
             if !self.shared.full.load(Ordering::SeqCst) {
                 self.pull.ask(BATCH).await;
             }
+            self.ask_far().await;
             tokio::select! {
                 command = commands.recv() => {
                     let Some(command) = command else { break None };
@@ -257,6 +263,12 @@ impl Actor {
                         self.pulled(pulled);
                     }
                     self.acknowledge().await;
+                }
+                pulled = self.reading.next() => {
+                    self.pulled_far(pulled);
+                    while let Some(pulled) = self.reading.try_next() {
+                        self.pulled_far(pulled);
+                    }
                 }
                 Some(answer) = self.answers.next() => self.answered(&answer),
                 Some(note) = self.notes.next() => self.noted(&note),
@@ -283,7 +295,7 @@ impl Actor {
         }
     }
 
-    fn is_connected(&self) -> bool {
+    pub(super) fn is_connected(&self) -> bool {
         let now = *self.connection.connected.borrow();
         now.1 || now.0 == 0
     }
@@ -303,6 +315,7 @@ impl Actor {
             }
             Command::Close { stop } => self.close(stop).await,
             Command::Room => {}
+            Command::Turn(turn) => self.reading.turn = Some(turn),
             Command::Finish(done) => return Some(done),
         }
         None
@@ -343,6 +356,7 @@ impl Actor {
             copies: 0,
             next: 0,
             early: BTreeMap::new(),
+            fetching: BTreeSet::new(),
             end: None,
             holder: None,
         };
@@ -442,11 +456,19 @@ impl Actor {
             return;
         };
         self.read += 1;
+        self.read_result(&message);
+        self.to_ack = Some(message);
+    }
+
+    pub(super) fn read_result(&mut self, message: &Message) {
         if let Some((head, value)) = read::<ResultHead>(&self.key, Sealed::Result, &message.payload)
         {
             match &head.stored {
                 None => self.take(head, value),
                 Some(stored) => {
+                    if !self.is_wanted(&head) {
+                        return;
+                    }
                     let (store, tell) = (Arc::clone(&self.store), self.beside.0.clone());
                     let stored = stored.clone();
                     tokio::spawn(async move {
@@ -464,7 +486,28 @@ impl Actor {
                 }
             }
         }
-        self.to_ack = Some(message);
+    }
+
+    /// Whether something large is to be fetched: an output may be read twice, and is in the bucket once.
+    fn is_wanted(&mut self, head: &ResultHead) -> bool {
+        let is_it = |it: &&mut Pending| it.attempt == head.attempt;
+        let Some(pending) = self.pending.get_mut(&head.index).filter(is_it) else {
+            return false;
+        };
+        if !matches!(head.said, Said::Output) {
+            return true;
+        }
+        let number = head.number;
+        let is_new = number >= pending.next && !pending.early.contains_key(&number);
+        is_new && pending.fetching.insert(number)
+    }
+
+    /// It has been fetched.
+    fn has_come(&mut self, head: &ResultHead) {
+        let is_it = |it: &&mut Pending| it.attempt == head.attempt;
+        if let Some(pending) = self.pending.get_mut(&head.index).filter(is_it) {
+            pending.fetching.remove(&head.number);
+        }
     }
 
     /// Takes a result in.
@@ -502,9 +545,7 @@ impl Actor {
                 value,
             });
         }
-        let complete = |(head, _): &(ResultHead, Bytes)| {
-            !matches!(head.said, Said::Ended) || head.number <= pending.next
-        };
+        let complete = |(head, _): &(ResultHead, Bytes)| head.number <= pending.next;
         if pending.end.as_ref().is_some_and(complete)
             && let Some(pending) = self.pending.remove(&index)
             && let Some((head, value)) = pending.end
@@ -550,6 +591,7 @@ impl Actor {
         self.deleted = self.read;
         let context = self.connection.context.clone();
         let stream = self.streams.names.results();
+        let subject = self.streams.names.result_subject();
         tokio::spawn(async move {
             let message = async_nats::jetstream::Message {
                 message,
@@ -559,7 +601,8 @@ impl Actor {
                 && let Ok(stream) = context.get_stream_no_info(stream).await
             {
                 // Up to, and without.
-                let _ = stream.purge().sequence(info.stream_sequence).await;
+                let purge = stream.purge().filter(subject);
+                let _ = purge.sequence(info.stream_sequence).await;
             }
         });
     }
@@ -674,27 +717,36 @@ impl Actor {
                     self.transmit(index, pending).await;
                 }
             }
-            Beside::Got { head, value } => match value {
-                Ok(value) => self.take(head, value),
-                Err(error) => {
-                    let (index, attempt) = (head.index, head.attempt);
-                    if self.pending.remove(&index).is_some() {
-                        self.news.push(News::Failed {
-                            index,
-                            attempt,
-                            error,
-                        });
-                    }
+            Beside::Got { head, value } => {
+                self.has_come(&head);
+                match value {
+                    Ok(value) => self.take(head, value),
+                    Err(error) => self.cannot_get(&head, error),
                 }
-            },
+            }
             Beside::Dead(dead) => self.end_dead(dead),
             Beside::Made => {
                 self.looking = false;
                 self.pull.reset();
+                self.reading.lose();
                 self.transmit_all(|_| true).await;
                 let _ = tokio::time::timeout(AGAIN, self.announce()).await;
             }
             Beside::Looked(look) => self.looked(look).await,
+        }
+    }
+
+    /// A large value cannot be had: the item ends without it.
+    fn cannot_get(&mut self, head: &ResultHead, error: ClusterError) {
+        let (index, attempt) = (head.index, head.attempt);
+        let is_it = |it: &Pending| it.attempt == attempt;
+        if self.pending.get(&index).is_some_and(is_it) {
+            self.pending.remove(&index);
+            self.news.push(News::Failed {
+                index,
+                attempt,
+                error,
+            });
         }
     }
 
@@ -861,6 +913,7 @@ impl Actor {
     fn reconnected(&mut self) {
         self.out_since = None;
         self.pull.reset();
+        self.reading.lose();
         self.moved = Instant::now();
         for worker in self.workers.values_mut() {
             worker.heard = Instant::now();
@@ -974,8 +1027,8 @@ impl Actor {
         // Nobody gives their items to others any more.
         let workers = &self.workers;
         let lost = self.pending.extract_if(|_, it| {
-            it.holder
-                .is_some_and(|worker| !workers.contains_key(&worker))
+            let is_lost = |worker: u64| !workers.contains_key(&worker);
+            it.end.is_none() && it.holder.is_some_and(is_lost)
         });
         for (index, pending) in lost {
             let text = "its worker was lost while the call was coming to its end";

@@ -4,6 +4,7 @@
 //! and the server is the business of one task, [`actor`].
 
 mod actor;
+mod far;
 mod streams;
 
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     /// What errors call it.
     pub(crate) title: String,
     pub(crate) is_job: bool,
+    /// Items emit, and their outputs are read in the order of the items.
+    pub(crate) in_order: bool,
 }
 
 /// What the run has to say.
@@ -79,8 +82,17 @@ enum Command {
     },
     /// There is room for news again.
     Room,
+    Turn(Turn),
     /// All is done: nothing is to be left of it.
     Finish(Sender<()>),
+}
+
+/// The item whose outputs are read now, in a run in order, and the number of the first that there is no room for yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) index: u64,
+    pub(crate) attempt: u32,
+    pub(crate) room: u64,
 }
 
 /// What the two sides share.
@@ -185,6 +197,11 @@ impl Run {
         }
     }
 
+    /// Says whose turn it is, and how far its outputs may be read.
+    pub(crate) fn set_turn(&self, turn: Turn) {
+        self.send(Command::Turn(turn));
+    }
+
     fn send(&self, command: Command) {
         let _ = self.commands.send(command);
     }
@@ -232,7 +249,13 @@ async fn begin(
     let names = Names::new(call.to_string());
     let context = connection.context.clone();
     let store = Arc::new(Store::new(context, &names, settings.replicas));
-    let streams = streams::Streams::new(&connection, &settings, names.clone(), plan.throttle);
+    let streams = streams::Streams::new(
+        &connection,
+        &settings,
+        names.clone(),
+        plan.throttle,
+        plan.in_order,
+    );
     let captures = async {
         match plan.captures.is_empty() {
             true => Ok::<Option<Stored>, ClusterError>(None),
@@ -257,6 +280,7 @@ async fn begin(
             ack_wait: settings.ack_wait,
             isolate: settings.isolate,
             is_job: plan.is_job,
+            in_order: plan.in_order,
             title: plan.title,
             client,
         };

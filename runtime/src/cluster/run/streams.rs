@@ -21,6 +21,8 @@ pub(crate) struct Streams {
     max_deliver: u32,
     replicas: usize,
     throttle: Option<usize>,
+    /// See [`Announcement::in_order`](super::super::message::Announcement::in_order).
+    pub(crate) in_order: bool,
 }
 
 impl Streams {
@@ -29,6 +31,7 @@ impl Streams {
         settings: &Settings,
         names: Names,
         throttle: Option<usize>,
+        in_order: bool,
     ) -> Self {
         Self {
             connection: Arc::clone(connection),
@@ -37,6 +40,7 @@ impl Streams {
             max_deliver: settings.max_deliver,
             replicas: settings.replicas,
             throttle,
+            in_order,
         }
     }
 
@@ -50,10 +54,10 @@ impl Streams {
         self.ack_wait * self.max_deliver + Duration::from_secs(120)
     }
 
-    fn stream(&self, name: String, subject: String, retention: RetentionPolicy) -> Config {
+    fn stream(&self, name: String, subjects: Vec<String>, retention: RetentionPolicy) -> Config {
         Config {
             name,
-            subjects: vec![subject],
+            subjects,
             retention,
             storage: StorageType::File,
             discard: DiscardPolicy::New,
@@ -82,6 +86,7 @@ impl Streams {
     fn client(&self) -> pull::Config {
         pull::Config {
             durable_name: Some(CLIENT.to_owned()),
+            filter_subject: self.names.result_subject(),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::All,
             ack_wait: Duration::from_secs(30),
@@ -96,13 +101,17 @@ impl Streams {
         let one = async {
             let retention = RetentionPolicy::WorkQueue;
             let names = &self.names;
-            let stream = self.stream(names.items(), names.item_subject(), retention);
+            let stream = self.stream(names.items(), vec![names.item_subject()], retention);
             self.make_one(stream, self.workers()).await
         };
         let other = async {
             let retention = RetentionPolicy::Limits;
             let names = &self.names;
-            let stream = self.stream(names.results(), names.result_subject(), retention);
+            let mut subjects = vec![names.result_subject()];
+            if self.in_order {
+                subjects.push(names.far_subjects());
+            }
+            let stream = self.stream(names.results(), subjects, retention);
             self.make_one(stream, self.client()).await
         };
         tokio::try_join!(one, other).map(drop)
@@ -119,6 +128,42 @@ impl Streams {
             .await
             .map_err(|error| ClusterError::server("make a consumer", error))?;
         Ok(())
+    }
+
+    /// Makes a consumer for the far outputs of an item, for as long as somebody asks it.
+    pub(crate) async fn make_far(
+        &self,
+        consumer: &str,
+        index: u64,
+        attempt: u32,
+    ) -> Result<(), ClusterError> {
+        let config = pull::Config {
+            name: Some(consumer.to_owned()),
+            filter_subject: self.names.far_subject(index, attempt),
+            ack_policy: AckPolicy::None,
+            memory_storage: true,
+            num_replicas: 1,
+            inactive_threshold: Duration::from_secs(60),
+            ..pull::Config::default()
+        };
+        self.context()
+            .create_consumer_on_stream(config, self.names.results())
+            .await
+            .map(drop)
+            .map_err(|error| ClusterError::server("make a consumer", error))
+    }
+
+    /// The far outputs of an item have been read.
+    pub(crate) async fn remove_far(&self, consumer: &str, index: u64, attempt: u32) {
+        if let Ok(stream) = self
+            .context()
+            .get_stream_no_info(self.names.results())
+            .await
+        {
+            let _ = stream.delete_consumer(consumer).await;
+            let subject = self.names.far_subject(index, attempt);
+            let _ = stream.purge().filter(subject).await;
+        }
     }
 
     /// Changes how many items may be with workers at once.

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::super::error::ClusterError;
 use super::super::key::{Key, Sealed};
 use super::super::message::{
-    Announcement, Build, Control, Heard, InHand, ItemHead, ResultHead, Said, WorkerEvent,
+    Announcement, Build, Control, Heard, InHand, ItemHead, NEAR, ResultHead, Said, WorkerEvent,
     WorkerNote, read, write,
 };
 use super::super::names::{Names, RUNS, WORKERS};
@@ -47,12 +47,21 @@ struct Held {
 
 /// Something that was published, and that the server has not said it has.
 struct Sent {
+    parcel: Parcel,
+    payload: Bytes,
+    at: Instant,
+}
+
+/// What is known of something that is published.
+#[derive(Clone)]
+struct Parcel {
+    token: u64,
     item: Name,
     ends: bool,
     is_output: bool,
+    /// It goes where it is read when it is the item's turn.
+    is_far: bool,
     id: String,
-    payload: Bytes,
-    at: Instant,
 }
 
 /// An item whose value is not in its message has been fetched, or could not be.
@@ -63,11 +72,7 @@ struct Fetched {
 
 /// What is large has been put into the bucket.
 struct Put {
-    token: u64,
-    item: Name,
-    ends: bool,
-    is_output: bool,
-    id: String,
+    parcel: Parcel,
     payload: Result<Bytes, ClusterError>,
 }
 
@@ -256,8 +261,8 @@ impl Served {
                 Some(answer) = self.answers.next() => self.answered(&answer).await,
                 Some(fetched) = self.fetched.1.recv() => self.take_fetched(fetched),
                 Some(put) = self.put.1.recv() => match put.payload {
-                    Ok(payload) => self.send(put.item, put.ends, put.is_output, put.id, payload).await,
-                    Err(error) => self.cannot_keep(put.token, put.item, put.is_output, &error).await,
+                    Ok(payload) => self.send(put.parcel, payload).await,
+                    Err(error) => self.cannot_keep(put.parcel, &error).await,
                 },
                 Some(message) = self.control.next() => {
                     if self.told(&message).await {
@@ -415,6 +420,7 @@ impl Served {
             attempt: head.attempt,
             limit: head.limit,
             value,
+            emitted: Arc::default(),
         };
         if self.closed {
             return self.not_run(work).await;
@@ -508,6 +514,14 @@ impl Served {
             }
             _ => self.names.id(index, attempt),
         };
+        let parcel = Parcel {
+            token,
+            item: (index, attempt),
+            ends,
+            is_output,
+            is_far: is_output && number >= NEAR && self.serving.announcement.in_order,
+            id,
+        };
         let mut head = ResultHead {
             index,
             attempt,
@@ -518,14 +532,8 @@ impl Served {
         };
         if value.len() <= LARGEST {
             match write(&self.key, Sealed::Result, &head, &value) {
-                Ok(payload) => {
-                    self.send((index, attempt), ends, is_output, id, payload)
-                        .await
-                }
-                Err(error) => {
-                    self.cannot_keep(token, (index, attempt), is_output, &error)
-                        .await;
-                }
+                Ok(payload) => self.send(parcel, payload).await,
+                Err(error) => self.cannot_keep(parcel, &error).await,
             }
             return;
         }
@@ -548,28 +556,21 @@ impl Served {
                 head.stored = Some(stored);
                 write(&key, Sealed::Result, &head, &[])
             });
-            let _ = tell.send(Put {
-                token,
-                item: (index, attempt),
-                ends,
-                is_output,
-                id,
-                payload,
-            });
+            let _ = tell.send(Put { parcel, payload });
         });
     }
 
     /// The server does not take something that has come of an item: that is the item's end, since nobody would get the rest
     /// of it otherwise.
-    async fn cannot_keep(&mut self, token: u64, item: Name, is_output: bool, error: &ClusterError) {
-        let (index, attempt) = item;
+    async fn cannot_keep(&mut self, parcel: Parcel, error: &ClusterError) {
+        let (index, attempt) = parcel.item;
         self.host
             .say(&format!("a result of item {index} is lost: {error}"));
-        if is_output {
+        if parcel.is_output {
             self.flow.flowed();
         }
-        let is_it = |it: &&mut Held| it.token == token;
-        if let Some(held) = self.held.get_mut(&item).filter(is_it) {
+        let is_it = |it: &&mut Held| it.token == parcel.token;
+        if let Some(held) = self.held.get_mut(&parcel.item).filter(is_it) {
             held.ended = true;
         }
         let head = ResultHead {
@@ -580,21 +581,24 @@ impl Served {
             took: Duration::ZERO,
             stored: None,
         };
-        // Its end may be there already, under the id of the item.
-        let id = format!("{}k{:x}", self.names.id(index, attempt), self.host.id);
+        let parcel = Parcel {
+            ends: true,
+            is_output: false,
+            is_far: false,
+            // Its end may be there already, under the id of the item.
+            id: format!("{}k{:x}", self.names.id(index, attempt), self.host.id),
+            ..parcel
+        };
         if let Ok(payload) = write(&self.key, Sealed::Result, &head, &[]) {
-            self.send(item, true, false, id, payload).await;
+            self.send(parcel, payload).await;
         }
     }
 
-    async fn send(&mut self, item: Name, ends: bool, is_output: bool, id: String, payload: Bytes) {
+    async fn send(&mut self, parcel: Parcel, payload: Bytes) {
         self.last_sent += 1;
         let number = self.last_sent;
         let sent = Sent {
-            item,
-            ends,
-            is_output,
-            id,
+            parcel,
             payload,
             at: Instant::now(),
         };
@@ -609,16 +613,16 @@ impl Served {
             return; // once there is a connection
         }
         let mut headers = HeaderMap::new();
-        headers.insert("Nats-Msg-Id", sent.id.as_str());
+        headers.insert("Nats-Msg-Id", sent.parcel.id.as_str());
         let reply = format!("{}.{number}", self.inbox);
+        let (index, attempt) = sent.parcel.item;
+        let subject = match sent.parcel.is_far {
+            true => self.names.far_subject(index, attempt),
+            false => self.names.result_subject(),
+        };
         let _ = self
             .client
-            .publish_with_reply_and_headers(
-                self.names.result_subject(),
-                reply,
-                headers,
-                sent.payload.clone(),
-            )
+            .publish_with_reply_and_headers(subject, reply, headers, sent.payload.clone())
             .await;
     }
 
@@ -633,11 +637,11 @@ impl Served {
                 let Some(sent) = self.sent.remove(&number) else {
                     return;
                 };
-                if sent.is_output {
+                if sent.parcel.is_output {
                     self.flow.flowed();
                 }
-                if sent.ends
-                    && let Some(held) = self.held.remove(&sent.item)
+                if sent.parcel.ends
+                    && let Some(held) = self.held.remove(&sent.parcel.item)
                 {
                     let _ = self.client.publish(held.reply, "+ACK".into()).await;
                     self.host.set_busy(&self.names.run, self.held.len());

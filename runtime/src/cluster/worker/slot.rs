@@ -34,6 +34,8 @@ pub(crate) struct Work {
     pub(crate) attempt: u32,
     pub(crate) limit: Option<Duration>,
     pub(crate) value: Bytes,
+    /// How many outputs it has had.
+    pub(crate) emitted: Arc<AtomicU64>,
 }
 
 /// Something that has come of an item.
@@ -114,6 +116,7 @@ struct Running {
     since: Instant,
     limit: Option<Duration>,
     stop: Option<StopToken>,
+    emitted: Arc<AtomicU64>,
 }
 
 impl Serving {
@@ -289,7 +292,8 @@ impl Serving {
             given_up += 1;
             let limit = it.limit.unwrap_or_default();
             let item = (it.token, it.index, it.attempt);
-            self.tell(item, 0, Said::TimedOut(limit), Vec::new());
+            let number = it.emitted.load(Ordering::SeqCst);
+            self.tell(item, number, Said::TimedOut(limit), Vec::new());
             tokens.extend(it.stop);
         }
         let next = queue.running.values().filter_map(due).min();
@@ -343,10 +347,11 @@ impl SlotIo {
         }
     }
 
-    /// Sends an output of the item in hand, `number` from 0.
-    pub(crate) fn output(&self, work: &Work, number: u64, value: Vec<u8>) {
+    /// Sends an output of the item in hand.
+    pub(crate) fn output(&self, work: &Work, value: Vec<u8>) {
         self.serving.flow.may_flow(&self.serving.stop);
         let item = (work.token, work.index, work.attempt);
+        let number = work.emitted.fetch_add(1, Ordering::SeqCst);
         self.serving.tell(item, number, Said::Output, value);
     }
 
@@ -381,6 +386,7 @@ impl SlotIo {
                         since: Instant::now(),
                         limit: work.limit,
                         stop: work.limit.map(|_| self.serving.stop.child()),
+                        emitted: Arc::clone(&work.emitted),
                     },
                 );
                 return Some(work);
@@ -423,7 +429,7 @@ impl SlotIo {
     }
 
     /// Ends the item in hand.
-    pub(crate) fn end(&mut self, work: &Work, number: u64, said: Said, value: Vec<u8>) {
+    pub(crate) fn end(&mut self, work: &Work, said: Said, value: Vec<u8>) {
         let mut queue = self.serving.queue.lock();
         let is_mine = |it: &Running| it.token == work.token;
         if !queue.running.get(&self.slot).is_some_and(is_mine) {
@@ -440,6 +446,11 @@ impl SlotIo {
             _ => took,
         });
         drop(queue);
+        let number = match said {
+            // Nobody waits for what it has emitted.
+            Said::Stopped | Said::NotRun => 0,
+            _ => work.emitted.load(Ordering::SeqCst),
+        };
         let _ = self.serving.made.send(Made {
             token: work.token,
             index: work.index,
@@ -513,11 +524,11 @@ struct Emits {
     token: u64,
     index: u64,
     attempt: u32,
-    number: AtomicU64,
+    number: Arc<AtomicU64>,
 }
 
-/// The end of an item: how many outputs it has had, what is said of it, and its value.
-type End = (u64, Said, Vec<u8>);
+/// The end of an item: what is said of it, and its value.
+type End = (Said, Vec<u8>);
 
 /// Unwinds out of a body that is stopped, or whose output cannot be written.
 struct Leave(Option<CodecReport>);
@@ -551,8 +562,8 @@ impl<'a, T: DeserializeOwned, R: Serialize> SlotLoop<'a, T, R> {
             let value = body(item);
             let meaning = Meaning::from(judge(&value));
             match written(&value) {
-                Ok(bytes) => (0, Said::Value(meaning), bytes),
-                Err(report) => (0, Said::Codec(report), Vec::new()),
+                Ok(bytes) => (Said::Value(meaning), bytes),
+                Err(report) => (Said::Codec(report), Vec::new()),
             }
         });
     }
@@ -565,7 +576,7 @@ impl<'a, T: DeserializeOwned, R: Serialize> SlotLoop<'a, T, R> {
                 token: work.token,
                 index: work.index,
                 attempt: work.attempt,
-                number: AtomicU64::new(0),
+                number: Arc::clone(&work.emitted),
             };
             let context = Arc::new(SlotItem {
                 serving: Arc::clone(&serving),
@@ -573,12 +584,8 @@ impl<'a, T: DeserializeOwned, R: Serialize> SlotLoop<'a, T, R> {
                 emits,
                 outputs: PhantomData,
             });
-            body(item, Arc::clone(&context));
-            (
-                context.emits.number.load(Ordering::SeqCst),
-                Said::Ended,
-                Vec::new(),
-            )
+            body(item, context);
+            (Said::Ended, Vec::new())
         });
     }
 
@@ -591,22 +598,22 @@ impl<'a, T: DeserializeOwned, R: Serialize> SlotLoop<'a, T, R> {
                 Ok(item) => one(&work, item, &stop),
                 Err(error) => {
                     let report = CodecReport::new::<T>(What::Item, &error);
-                    (0, Said::Codec(report), Vec::new())
+                    (Said::Codec(report), Vec::new())
                 }
             });
             drop(entered);
             flush_output();
-            let (number, said, value) = match ended {
+            let (said, value) = match ended {
                 Ok(end) => end,
                 Err(payload) => match payload.downcast::<Leave>() {
                     Ok(leave) => match leave.0 {
-                        Some(report) => (0, Said::Codec(report), Vec::new()),
-                        None => (0, Said::Stopped, Vec::new()),
+                        Some(report) => (Said::Codec(report), Vec::new()),
+                        None => (Said::Stopped, Vec::new()),
                     },
-                    Err(payload) => (0, Said::Panicked(Panicked::new(payload)), Vec::new()),
+                    Err(payload) => (Said::Panicked(Panicked::new(payload)), Vec::new()),
                 },
             };
-            self.io.end(&work, number, said, value);
+            self.io.end(&work, said, value);
         }
     }
 }
