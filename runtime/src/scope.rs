@@ -187,3 +187,44 @@ impl State {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::foreach::executor::Elastic;
+    use crate::sync::SharedCell;
+
+    /// What a task borrows: loom fails if it is reached when the scope has ended.
+    #[derive(Debug)]
+    struct Borrowed(SharedCell<usize>);
+
+    // SAFETY: loom lets one thread at a time run, and reports what would be a race.
+    unsafe impl Sync for Borrowed {}
+
+    /// Looks at what is borrowed when it goes.
+    struct Touch<'a>(&'a Borrowed);
+
+    impl Drop for Touch<'_> {
+        fn drop(&mut self) {
+            self.0.0.with(|_| ());
+        }
+    }
+
+    #[test]
+    fn a_task_that_nobody_runs_is_gone_before_its_scope() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = model.preemption_bound.or(Some(3));
+        model.check(|| {
+            let borrowed = Borrowed(SharedCell::new(0));
+            let thread = scope(|s| {
+                let touch = Touch(&borrowed);
+                let target: Arc<dyn Target> = Arc::new(Elastic);
+                let task = s.executor(&target).lend(Box::new(move || drop(touch)));
+                // As when the system has no thread for it.
+                loom::thread::spawn(move || drop(task))
+            });
+            borrowed.0.with_mut(|_| ());
+            thread.join().unwrap();
+        });
+    }
+}

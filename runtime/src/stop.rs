@@ -125,7 +125,8 @@ impl StopToken {
     #[inline]
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.inner.stopped.load(Ordering::Relaxed)
+        // Acquire: who sees the stop of a child sees that of the parent, which came before it.
+        self.inner.stopped.load(Ordering::Acquire)
     }
 
     /// Sleeps for `limit`, or less if a stop comes first. True when stopping.

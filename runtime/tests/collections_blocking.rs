@@ -37,6 +37,33 @@ fn producers_and_consumers_through_a_narrow_gate() {
 }
 
 #[test]
+fn each_error_says_what_has_happened() {
+    let line = BlockingCollection::bounded(1);
+    assert_eq!(
+        line.try_take().unwrap_err().to_string(),
+        "the collection is empty"
+    );
+    line.add(1).unwrap();
+    let full = line.try_add(2).unwrap_err();
+    assert_eq!(full.to_string(), "the collection is full");
+    // The value is not shown: it need not be one that can be.
+    assert_eq!(format!("{full:?}"), "AddError { kind: Full, .. }");
+    line.complete_adding();
+    assert!(line.is_adding_completed());
+    let late = line.try_add(2).unwrap_err();
+    assert!(
+        late.to_string().contains("adding is complete"),
+        "{late}: {late:?}"
+    );
+    assert_eq!(line.try_take(), Ok(1));
+    assert!(line.is_empty());
+    assert_eq!(
+        line.try_take().unwrap_err().to_string(),
+        "the collection is empty and adding is complete"
+    );
+}
+
+#[test]
 fn a_full_collection_has_producers_wait() {
     within(60, || {
         let line = BlockingCollection::bounded(2);

@@ -364,6 +364,24 @@ fn a_job_that_waits_for_itself_is_told() {
     });
 }
 
+#[test]
+fn a_job_that_reads_its_own_outputs_is_told() {
+    within(60, || {
+        let (give, take) = channel::<Job<u32>>();
+        let (tell, told) = channel();
+        let job = start_thread_job!(name = "echo", using(take, tell), {
+            let own = take.recv().unwrap();
+            let caught = catch_unwind(AssertUnwindSafe(|| own.iter().next()));
+            tell.send(message(caught.unwrap_err())).unwrap();
+            0
+        });
+        give.send(job).unwrap();
+        let text = told.recv().unwrap();
+        assert!(text.starts_with("job `echo` waits for itself"), "{text}");
+        assert!(text.ends_with("would never end"), "{text}");
+    });
+}
+
 /// Jobs that wait for the next one round a ring of `size`; what each was told.
 fn ring(size: usize) -> Vec<String> {
     let queue = JobQueue::new(size);

@@ -7,7 +7,7 @@ mod support;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use runspace::{Job, JobErrorKind, JobQueue, JobState, start_thread_job};
+use runspace::{Cause, Job, JobErrorKind, JobQueue, JobState, foreach_parallel, start_thread_job};
 use support::with_few_threads;
 
 /// The test runs in a process that has address space for a few thread stacks only.
@@ -41,6 +41,14 @@ fn few_threads() {
         assert!(matches!(error.kind(), JobErrorKind::NoThread(_)), "{error}");
         assert!(error.to_string().contains("no thread"), "{error}");
         assert!(std::error::Error::source(&error).is_some());
+    }
+    // A call has none either, nor has it one for the feeder of its input.
+    let fed = foreach_parallel!((0..3).map(|n| n + 1), |n| n).outcomes();
+    let errors: Vec<_> = fed.filter_map(Result::err).collect();
+    assert!(!errors.is_empty(), "there was a thread for it");
+    for error in errors {
+        assert!(matches!(error.cause(), Cause::NoThread(_)), "{error}");
+        assert!(error.to_string().contains("no thread"), "{error}");
     }
     // A job that waits for one that gets no thread is told, and goes on.
     let narrow = JobQueue::new(1);

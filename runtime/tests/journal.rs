@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::error::Error as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -45,11 +46,22 @@ fn refused(outcomes: Vec<Result<u64, ItemError>>) -> ItemError {
     error
 }
 
+/// What has happened to the journal, when its text has been looked at: it names the file, and what the
+/// system has said.
 fn kind(error: &ItemError) -> &JournalErrorKind {
-    match error.cause() {
-        Cause::Journal(error) => error.kind(),
-        _ => panic!("{error}"),
+    let Cause::Journal(error) = error.cause() else {
+        panic!("{error}");
+    };
+    let text = error.to_string();
+    assert!(text.contains(&*error.path().to_string_lossy()), "{text}");
+    match (error.kind(), error.source()) {
+        (JournalErrorKind::Open(_) | JournalErrorKind::Write(_), said) => {
+            let said = said.expect("the system has said something").to_string();
+            assert!(text.contains(&said), "{text}");
+        }
+        (_, said) => assert!(said.is_none(), "{text}"),
     }
+    error.kind()
 }
 
 /// Doubles, and counts how often.
@@ -734,6 +746,49 @@ fn a_value_of_another_type_is_told_with_its_line() {
             "{error}"
         );
         assert!(outcomes.next().is_none());
+    });
+}
+
+/// Refuses to be serialised if it is odd, and panics at 4.
+#[derive(Clone)]
+struct EvenOnly(u64);
+
+impl serde::Serialize for EvenOnly {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert_ne!(self.0, 4, "four has no text");
+        match self.0 % 2 {
+            0 => serializer.serialize_u64(self.0),
+            _ => Err(serde::ser::Error::custom("odd ones have no text")),
+        }
+    }
+}
+
+#[test]
+fn an_item_that_cannot_be_serialised_fails_alone_and_does_not_run() {
+    within(60, || {
+        let (_folder, path) = journal();
+        let ran = Arc::new(AtomicU64::new(0));
+        let input: Vec<_> = (1..=4).map(EvenOnly).collect();
+        let outcomes: Vec<_> =
+            foreach_parallel!(input, journal = &path, using(ran.clone()), |item| {
+                ran.fetch_add(1, Ordering::SeqCst);
+                item.0
+            })
+            .outcomes()
+            .collect();
+        assert_eq!(ran.load(Ordering::SeqCst), 1);
+        assert_eq!(outcomes.iter().flatten().collect::<Vec<_>>(), [&2]);
+        let mut failed: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
+        failed.sort_by_key(|it| it.index());
+        let words = ["odd ones", "odd ones", "it panicked: "];
+        for ((error, index), words) in failed.iter().zip([0, 2, 3]).zip(words) {
+            assert_eq!(error.index(), Some(index));
+            let JournalErrorKind::Item(problem) = kind(error) else {
+                panic!("{error}");
+            };
+            assert!(problem.starts_with(words), "{problem}");
+        }
+        assert_eq!(failed.len(), 3);
     });
 }
 

@@ -286,6 +286,12 @@ fn limits_are_kept() {
             }
         }));
         assert!(error.is_timeout(), "{error}");
+        let error = process_error::<()>(start_job!(cpu_time = Duration::from_millis(500), {
+            loop {
+                std::hint::spin_loop();
+            }
+        }));
+        assert!(error.to_string().contains("SIGXCPU"), "{error}");
     });
 }
 

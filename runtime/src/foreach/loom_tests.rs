@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::hand::Own;
 use super::signal::Signal;
 use super::{Options, Worker, foreach};
+use crate::Cause;
 use crate::sync::SharedCell;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::values::made;
@@ -258,7 +259,25 @@ fn loom_a_scope_ends_after_what_it_has_lent() {
         });
         // What is lent may be changed from here on, whatever becomes of the results.
         lent.0.with_mut(|_| ());
-        assert!(results.outcomes().count() <= 1);
+        // A worker that looks too late is told so by loom, as a panic of its item.
+        let outcomes: Vec<_> = results.outcomes().collect();
+        for error in outcomes.iter().filter_map(|it| it.as_ref().err()) {
+            assert!(matches!(error.cause(), Cause::Stopped), "{error}");
+        }
+        assert!(outcomes.len() <= 1);
+    });
+}
+
+#[test]
+fn loom_a_scope_stops_what_nobody_reads() {
+    model(2, || {
+        let results = crate::scope(|s| {
+            let options = Options::new().throttle(1).buffer(0);
+            let maker = |()| |worker: &mut Worker<usize, usize>| worker.run(|item| item);
+            super::foreach_within(s, 0..3, options, (), maker, made())
+        });
+        // More than the window holds: without the stop the last ones would wait for a reader.
+        assert!(results.outcomes().count() <= 3);
     });
 }
 

@@ -80,6 +80,29 @@ fn an_iterator_hears_of_each_output_and_of_the_end() {
 }
 
 #[test]
+fn an_iterator_hears_of_an_output_before_the_end() {
+    explore(|| {
+        let queue = JobQueue::new(1);
+        let read = Arc::new((Mutex::new(false), Condvar::new()));
+        let body = |read: Arc<(Mutex<bool>, Condvar)>, job: &JobContext<_>| {
+            job.emit(1);
+            let mut is_read = read.0.lock();
+            while !*is_read {
+                is_read = read.1.wait(is_read);
+            }
+        };
+        let captures = (Arc::clone(&read), ());
+        let body = move |(read, ()), job: &JobContext<_>| body(read, job);
+        let job = thread_job_emitting(options(&queue), captures, body, made());
+        let mut outputs = job.iter();
+        assert_eq!(outputs.next(), Some(1));
+        *read.0.lock() = true;
+        read.1.notify_one();
+        assert_eq!(outputs.next(), None);
+    });
+}
+
+#[test]
 fn a_place_is_handed_on_to_the_next() {
     explore(|| {
         let queue = JobQueue::new(1);
@@ -121,6 +144,42 @@ fn a_stop_that_meets_a_start_ends_the_job_once() {
         ));
         assert_eq!(one.wait(), JobState::Completed);
         assert_eq!((queue.running(), queue.queued()), (0, 0));
+    });
+}
+
+#[test]
+fn a_stop_that_meets_a_start_takes_the_job_out_of_a_full_line() {
+    explore(|| {
+        let queue = JobQueue::new(1);
+        let free = Arc::new((Mutex::new(false), Condvar::new()));
+        let holder = thread_job(options(&queue), Arc::clone(&free), |free| {
+            let mut is_free = free.0.lock();
+            while !*is_free {
+                is_free = free.1.wait(is_free);
+            }
+        });
+        let outer = thread_job(options(&JobQueue::new(1)), queue.clone(), |queue| {
+            thread_job(options(&queue), (), |()| ()).wait()
+        });
+        outer.stop();
+        // While there is no place for the inner job, which only the stop can end.
+        assert_eq!(outer.wait(), JobState::Stopped);
+        *free.0.lock() = true;
+        free.1.notify_one();
+        holder.join().unwrap();
+    });
+}
+
+#[test]
+fn a_place_that_comes_home_is_lent_again() {
+    explore(|| {
+        let queue = JobQueue::new(1);
+        let outer = thread_job(options(&queue), queue.clone(), |queue| {
+            let inner = [0, 1].map(|_| thread_job(options(&queue), (), |()| ()));
+            wait_all(&inner)
+        });
+        assert_eq!(outer.join().unwrap(), [JobState::Completed; 2]);
+        assert_eq!(queue.running(), 0);
     });
 }
 

@@ -138,3 +138,20 @@ fn places_are_lent_through_a_fed_job() {
     assert_eq!(outer.join().unwrap(), JobState::Completed);
     assert_eq!(call.receive(), [7]);
 }
+
+#[cfg(feature = "process")]
+#[test]
+fn a_process_that_is_not_there_yet_cannot_be_held() {
+    use super::in_process::OnProcess;
+    use crate::process::child::Patience;
+
+    let backend = OnProcess::new(Patience::DEFAULT, &StopToken::new());
+    for (refused, done) in [
+        (backend::Backend::suspend(&backend), "suspended"),
+        (backend::Backend::resume(&backend), "resumed"),
+    ] {
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains(&format!("cannot be {done}")), "{text}");
+        assert!(text.contains("has not started yet"), "{text}");
+    }
+}

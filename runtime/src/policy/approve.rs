@@ -176,6 +176,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_cannot_be_approved_is_named() {
+        let error = approve_file("/no/such/program").unwrap_err();
+        assert!(error.to_string().contains("`/no/such/program`"), "{error}");
+        assert!(error.source().is_some());
+        let error = approve_file_with_sha256("/bin/sh", "12").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"12\" is no SHA-256: that has 64 hexadecimal digits"
+        );
+        assert!(error.source().is_none());
+    }
+
+    #[test]
     fn a_hash_is_64_digits() {
         let text = "00ff".repeat(16);
         let hash = read_hash(&text).unwrap();

@@ -396,6 +396,22 @@ mod loom_tests {
             drop(permit);
         });
     }
+
+    #[test]
+    fn a_gate_that_is_widened_lets_all_through_that_fit() {
+        model(3, || {
+            let gate = Arc::new(Gate::new(1));
+            let permit = gate.pass(|| false);
+            let others = [0, 1].map(|_| {
+                let gate = Arc::clone(&gate);
+                loom::thread::spawn(move || gate.pass(|| false))
+            });
+            gate.set_limit(3);
+            // No place is given back before all are taken.
+            let permits = others.map(|it| it.join().unwrap());
+            assert_eq!(permits.iter().chain([&permit]).flatten().count(), 3);
+        });
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -461,6 +477,17 @@ mod tests {
         assert!(mean > 0.85 * best, "{mean}: {later:?}");
         let number = later.iter().sum::<usize>() / later.len();
         assert!((10..=26).contains(&number), "{number}: {later:?}");
+    }
+
+    #[test]
+    fn what_one_call_has_alone_cannot_be_set_from_outside() {
+        for throttle in [Throttle::new(2), Throttle::auto_at_most(2)] {
+            let set = std::panic::AssertUnwindSafe(|| throttle.set(1));
+            let payload = std::panic::catch_unwind(set).unwrap_err();
+            let text = crate::error::PanicPayload::new(payload);
+            assert!(text.message().contains("is not shared"), "{text:?}");
+            assert_eq!(throttle.get(), 2);
+        }
     }
 
     #[test]
