@@ -95,10 +95,11 @@ impl<T, M> Stock<T, M> {
         Some(inner)
     }
 
-    /// The right to make what nobody has asked for yet; `None` if something is ready or is being made.
-    pub(crate) fn start_making(&self) -> Option<Making<'_, T, M>> {
+    /// The right to make what nobody has asked for yet; `None` if as much as `wanted` is ready, or something
+    /// is being made.
+    pub(crate) fn start_making(&self, wanted: usize) -> Option<Making<'_, T, M>> {
         let mut inner = self.inner.lock();
-        if !inner.ready.is_empty() {
+        if inner.ready.len() >= wanted {
             return None;
         }
         inner.maker.take().map(|it| self.making(it))

@@ -1,7 +1,7 @@
 //! Workers that are there before anyone asks for them.
 //!
 //! Starting this program again takes about a millisecond, more if it is large. After the first job
-//! one worker is kept as a template, which does nothing but copy itself; one copy is kept ready, so
+//! one worker is kept as a template, which does nothing but copy itself; two copies are kept ready, so
 //! that the next job has its process in microseconds, and the next copy is made beside the job.
 //! Where a process cannot be copied, because a constructor of the program has started a thread,
 //! spares are started from the file. When nobody asks for a few seconds, all of them go.
@@ -21,6 +21,10 @@ use super::wire::Kind;
 use crate::stock::Stock;
 use crate::sync::Mutex;
 use crate::threads;
+
+/// How many spares are ready. With one, of jobs that come one after another each gets a process that has
+/// just been made, and waits for it to come up; with three, none is faster than with two.
+const READY: usize = 2;
 
 /// How long spares are kept when nobody asks for any.
 const KEEP: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 3000 });
@@ -133,14 +137,14 @@ impl Shelf {
     /// Sees to it that a spare is there soon.
     pub(super) fn refill(&'static self, start: &Start) {
         self.watch.lock().used = Some(Instant::now());
-        let Some(making) = self.spares.start_making() else {
+        let Some(making) = self.spares.start_making(READY) else {
             return;
         };
         self.watch(start);
         let start = start.clone();
         // Without a thread for it, the making is over.
         let _ = threads::spawn(Box::new(move || {
-            making.until(1, |maker| maker.make(&start));
+            making.until(READY, |maker| maker.make(&start));
         }));
     }
 

@@ -33,7 +33,7 @@ fn take(stock: &Numbers) -> Option<u32> {
 fn refill(stock: &Arc<Numbers>) -> JoinHandle<()> {
     let stock = Arc::clone(stock);
     spawn(move || {
-        if let Some(making) = stock.start_making() {
+        if let Some(making) = stock.start_making(1) {
             making.until(1, Iterator::next);
         }
     })
@@ -79,7 +79,7 @@ fn a_making_that_is_given_up_leaves_nobody_waiting() {
         let stock = stock(1);
         let other = Arc::clone(&stock);
         // As when the system has no thread for it.
-        let refused = spawn(move || drop(other.start_making()));
+        let refused = spawn(move || drop(other.start_making(1)));
         assert_eq!(take(&stock), Some(0));
         refused.join().unwrap();
         assert_eq!(left(&stock), 0);
