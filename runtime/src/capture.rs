@@ -148,10 +148,10 @@ pub trait Portable: serde::Serialize + serde::de::DeserializeOwned {}
 impl<T: serde::Serialize + serde::de::DeserializeOwned> Portable for T {}
 
 /// What can go wherever a plan may choose: without processes, anything.
-#[cfg(not(feature = "process"))]
+#[cfg(not(any(feature = "process", loom)))]
 pub trait Portable {}
 
-#[cfg(not(feature = "process"))]
+#[cfg(not(any(feature = "process", loom)))]
 impl<T> Portable for T {}
 
 /// What a body may take along wherever a plan may choose. What [`Sent`] leaves to `AllSent`, this does too.
