@@ -55,7 +55,7 @@ fn each_error_says_what_has_happened() {
         late.to_string().contains("adding is complete"),
         "{late}: {late:?}"
     );
-    assert_eq!(line.try_take(), Some(1));
+    assert_eq!(line.take_for(Duration::ZERO), Ok(1));
     assert!(line.is_empty());
     assert_eq!(
         line.take_for(Duration::ZERO).unwrap_err().to_string(),

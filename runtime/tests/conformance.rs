@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
@@ -313,6 +314,22 @@ macro_rules! conformance {
                     all.sort_unstable();
                     let expected = (0..30).map(|n| (n, u32::try_from(n % 3).unwrap() + 1));
                     assert!(all.into_iter().eq(expected));
+                });
+            }
+
+            #[test]
+            fn an_item_knows_its_place_its_try_and_its_key() {
+                within(60, || {
+                    let told = foreach_parallel!(10..16_u64, on = $($on)*, retry = 1, |n, job| {
+                        assert!(job.attempt() == 2, "the first try fails");
+                        assert!(!job.stopping() && !job.stop_token().is_stopping());
+                        job.emit((n, job.index(), job.key()));
+                    });
+                    let mut told: Vec<(u64, u64, String)> = told.collect();
+                    told.sort();
+                    assert!(told.iter().map(|it| (it.0, it.1)).eq((10..16).zip(0..)));
+                    let keys: HashSet<String> = told.into_iter().map(|it| it.2).collect();
+                    assert_eq!(keys.len(), 6);
                 });
             }
 
