@@ -451,12 +451,17 @@ fn begin<S: Serialize, T: DeserializeOwned + Send + 'static>(
     let mut tries = 1;
     loop {
         let running = send(start, options, backend, feeder, body, captures);
-        let begun = running.and_then(|mut it| it.wait_until_read().map(|()| it));
+        let begun = running.and_then(|mut it| it.wait_until_read().map(|pid| (it, pid)));
         match begun {
             // Of the body nothing has run. Somebody has ended a process that was kept ready, just as it
             // was handed out: that is not this job's affair.
             Err(Failure::Crashed(_)) if tries < TRIES => tries += 1,
-            begun => return begun,
+            Err(failure) => return Err(failure),
+            // Not before: whoever ends the process that the job names ends the job.
+            Ok((running, pid)) => {
+                feeder.in_process(pid);
+                return Ok(running);
+            }
         }
     }
 }
@@ -475,7 +480,6 @@ fn send<S: Serialize, T: DeserializeOwned + Send + 'static>(
     }
     let mut link = fresh(start, Arc::new(ToRecords(feeder.recorder())))?;
     backend.set(link.handle());
-    feeder.in_process(link.handle().pid());
     if let Some(limit) = options.timeout {
         backend.end_after(limit, link.handle(), &start.supervisor);
     }

@@ -307,30 +307,35 @@ impl Link {
         &mut self.writer
     }
 
-    /// Sends a body and its captures; answers whether that was little, in one piece.
+    /// Sends a body and its captures.
     pub(crate) fn send_body<C: Serialize>(
         &mut self,
         kind: Kind,
         order: Order,
         captures: &C,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         self.greet()?;
         let sent = self.writer.frame(kind, &order);
         sent.map_err(|error| self.not_sent::<Order>(What::Message, error))?;
-        let sent = self.send_captures(captures);
+        let sent = self.writer.send(Kind::Captures, captures);
         sent.map_err(|error| self.not_sent::<C>(What::Captures, error))
     }
 
-    fn send_captures<C: Serialize>(&mut self, captures: &C) -> Result<bool, SendError> {
-        let writer = &mut self.writer;
-        if let Err(error) = writer.part(captures) {
-            writer.abandon();
-            return Err(error);
+    /// Waits until the child says that it is ready, or something else instead, which is left for `next`.
+    ///
+    /// # Errors
+    /// The child has ended, and nothing has come.
+    pub(crate) fn wait_until_ready(&mut self) -> Result<(), Failure> {
+        self.reader.source().set_deadline(None);
+        match self.reader.wait() {
+            Ok(false) | Err(FrameError::Io(_)) => return Err(lost(&self.child)),
+            // Whatever else it is, `next` says it again.
+            Ok(true) | Err(_) => {}
         }
-        let is_short = writer.is_short();
-        writer.end(Kind::Captures)?;
-        writer.flush()?;
-        Ok(is_short)
+        if self.reader.has_frame_of(Kind::Ready) {
+            self.next()?;
+        }
+        Ok(())
     }
 
     /// Writes a body for items, and its captures, which have been made bytes already; they go with what

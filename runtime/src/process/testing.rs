@@ -154,7 +154,13 @@ pub(crate) fn start<C: Serialize + DeserializeOwned, T: Serialize + DeserializeO
     let body = Body::new(serve_call::<C, T>, body)?;
     let lines: Arc<dyn Lines> = Arc::<Kept>::clone(lines);
     let start = Start::here()?;
-    call(&start, fresh(&start, lines)?, body, &captures)
+    call(&start, fresh(&start, lines)?, body, &captures).map(read)
+}
+
+/// A process that ends before it has read its body says so as its end.
+fn read<T: DeserializeOwned>(mut running: Running<T>) -> Running<T> {
+    let _ = running.wait_until_read();
+    running
 }
 
 /// Starts a body that emits.
@@ -170,6 +176,7 @@ pub(crate) fn start_emitting<C: Serialize + DeserializeOwned, T: Serialize + Des
         body,
         &captures,
     )
+    .map(read)
 }
 
 /// Runs `body` to its end, and answers its value.

@@ -28,8 +28,6 @@ pub(crate) enum Event<T> {
 #[derive(Debug)]
 pub(crate) struct Running<T> {
     link: Option<Link>,
-    /// What was sent for it was little, in one piece.
-    is_short: bool,
     #[cfg(test)]
     handle: Handle,
     outputs: PhantomData<fn() -> T>,
@@ -56,9 +54,8 @@ pub(crate) fn call<C: Serialize, T: DeserializeOwned>(
     let sent = link.send_body(Kind::Call, Order::new(body, true), captures);
     // Beside the job, and whatever becomes of it: the next one will want a process, too.
     place().spares.refill(start);
-    let is_short = sent?;
+    sent?;
     Ok(Running {
-        is_short,
         #[cfg(test)]
         handle: link.handle().clone(),
         link: Some(link),
@@ -72,18 +69,18 @@ impl<T: DeserializeOwned> Running<T> {
         &self.handle
     }
 
-    /// Waits for the first sign of the body, if it was sent in one piece.
+    /// Waits for the process to have read the body and what it captured; answers which process that is.
     ///
     /// # Errors
-    /// The process has ended and has not read the body, of which nothing has run.
-    pub(crate) fn wait_until_read(&mut self) -> Result<(), Failure> {
-        match &mut self.link {
-            Some(link) if self.is_short => link.wait_for_answer(),
-            _ => Ok(()),
-        }
+    /// It has ended before. Nothing of the body has run.
+    pub(crate) fn wait_until_read(&mut self) -> Result<u32, Failure> {
+        let link = self.link.as_mut().ok_or(Failure::Stopped)?;
+        link.wait_until_ready()?;
+        Ok(link.handle().pid())
     }
 
-    /// Waits for the next thing that comes. After the end, only the end comes.
+    /// Waits for the next thing that comes, once the body [has been read](Self::wait_until_read). After the end, only
+    /// the end comes.
     pub(crate) fn next(&mut self) -> Event<T> {
         let Some(link) = &mut self.link else {
             return Event::End(Err(Failure::Stopped));

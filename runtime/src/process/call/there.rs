@@ -17,7 +17,7 @@ struct Leave;
 
 /// Serves a body with one value.
 pub(crate) fn serve_call<C: DeserializeOwned, T: Serialize>(io: &mut ChildIo, body: fn(C) -> T) {
-    let Some(captures) = io.captures::<C>() else {
+    let Some(captures) = io.captures_of_job::<C>() else {
         return;
     };
     let sender = io.sender.clone();
@@ -35,7 +35,7 @@ pub(crate) fn serve_job<C: DeserializeOwned, T: Serialize>(
     io: &mut ChildIo,
     body: impl FnOnce(C, ChildJob<T>),
 ) {
-    let Some(captures) = io.captures::<C>() else {
+    let Some(captures) = io.captures_of_job::<C>() else {
         return;
     };
     let job = ChildJob {

@@ -263,7 +263,19 @@ impl ChildIo {
 
     /// The captures of the body; what is wrong with them has been reported when there are none.
     pub(crate) fn captures<C: DeserializeOwned>(&mut self) -> Option<C> {
+        self.captures_after(|_| ())
+    }
+
+    /// The same of a job. The parent is told that it is here, before anything of the user's runs: from then on
+    /// no other process is to run it.
+    pub(crate) fn captures_of_job<C: DeserializeOwned>(&mut self) -> Option<C> {
+        self.captures_after(|sender| sender.plain(Kind::Ready, &()))
+    }
+
+    fn captures_after<C: DeserializeOwned>(&mut self, read: impl FnOnce(&Sender)) -> Option<C> {
+        let sender = self.sender.clone();
         let frame = self.next();
+        read(&sender);
         let captures = match frame.kind {
             Kind::Captures => frame.value::<C>(),
             kind => Err(CodecError::value(format!("{kind:?} came in their place"))),

@@ -271,9 +271,9 @@ impl<S: Source> FrameReader<S> {
         self.has_frame() && self.memory[self.start] == kind as u8
     }
 
-    /// Waits for the next frame to begin, or for the end of the stream.
-    pub(crate) fn wait(&mut self) -> Result<(), FrameError> {
-        self.fill(HEAD).map(drop)
+    /// Waits for the next frame to begin. False at the end of the stream.
+    pub(crate) fn wait(&mut self) -> Result<bool, FrameError> {
+        self.fill(HEAD)
     }
 
     /// The next frame that is not a run; `None` at the end of the stream.
