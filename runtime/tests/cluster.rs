@@ -1052,6 +1052,7 @@ fn what_a_job_prints_comes_home_and_its_crash_costs_no_worker() {
         let job = start_job!(on = cluster(&cluster), {
             println!("to stdout");
             eprintln!("to stderr");
+            print!("and the rest");
             7
         });
         job.wait();
@@ -1068,6 +1069,7 @@ fn what_a_job_prints_comes_home_and_its_crash_costs_no_worker() {
         let expected = [
             (Level::Warning, "to stderr".to_owned()),
             (Level::Information, "to stdout".to_owned()),
+            (Level::Information, "and the rest".to_owned()),
         ];
         assert_eq!(records, expected);
         assert_eq!(job.join().unwrap(), 7);

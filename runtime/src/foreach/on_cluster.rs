@@ -274,6 +274,7 @@ pub(crate) fn isolated<C, T, R, F>(
                 end = end.or_else(|| Some((said_of(failure), Vec::new())));
             }
         }
+        session.flush();
         let (said, value) = end.unwrap_or((Said::Stopped, Vec::new()));
         io.end(&work, said, value);
     }

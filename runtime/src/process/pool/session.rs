@@ -248,6 +248,15 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             .max(1)
     }
 
+    /// Tells what the worker has printed so far, a line that has begun too: its item has ended.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn flush(&self) {
+        let worker = self.control.current.lock().worker.clone();
+        if let Some(worker) = worker {
+            worker.flush();
+        }
+    }
+
     /// Tells which process runs the items, while one does.
     #[cfg(feature = "journal")]
     pub(crate) fn process(&self) -> impl Fn() -> Option<u32> + use<T, R> {
