@@ -12,6 +12,8 @@ mod there;
 
 pub(crate) use session::{Item, Outcome, Run, Session, Watch};
 pub(crate) use shared::{Pool, PoolOptions};
+#[cfg(feature = "cluster")]
+pub(crate) use there::ChildItem;
 #[cfg(test)]
 pub(crate) use there::serve_run;
-pub(crate) use there::{ChildItem, ItemLoop, Recycle, There, Wear, serve_items};
+pub(crate) use there::{ItemLoop, Recycle, There, Wear, serve_items};
