@@ -12,6 +12,27 @@ use support::within;
 
 const MS: Duration = Duration::from_millis(1);
 
+/// The consumer waits for an item that has failed, and everybody else for the consumer.
+#[test]
+fn a_further_try_waits_for_no_output() {
+    within(60, || {
+        for throttle in [1, 2, 5] {
+            let results = foreach_parallel!(
+                0..12_u64,
+                throttle = throttle,
+                ordered = true,
+                retry = Retry::every(2, 20 * MS),
+                |n, item| {
+                    assert!(n % 3 != 0 || item.attempt() > 1, "the first try of {n}");
+                    (0..1000).for_each(|k| item.emit(1000 * n + k));
+                }
+            );
+            let all: Vec<u64> = results.collect();
+            assert!(all.into_iter().eq(0..12_000), "throttle {throttle}");
+        }
+    });
+}
+
 #[test]
 fn an_item_out_of_time_is_reported_at_once_and_its_place_taken() {
     within(30, || {

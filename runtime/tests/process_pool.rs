@@ -15,7 +15,7 @@ use std::sync::mpsc::channel;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use runspace::{Cause, Exit, ItemError, ProcessPool, ProcessPoolBuilder, foreach_parallel};
+use runspace::{Cause, Exit, ItemError, ProcessPool, ProcessPoolBuilder, Retry, foreach_parallel};
 use rustix::process::Signal;
 use support::bodies::{Odd, assert_lines, broken, leave_at_once, print_lines, to_a_full_disk};
 use support::census::{
@@ -28,6 +28,26 @@ fn two() -> ProcessPoolBuilder {
     ProcessPool::builder()
         .workers(2)
         .idle_timeout(Duration::from_millis(200))
+}
+
+/// The consumer waits for an item that has failed, and every worker for the consumer.
+#[test]
+fn a_further_try_waits_for_no_output() {
+    alone(60, || {
+        let pool = ProcessPool::builder().workers(2).build();
+        let results = foreach_parallel!(
+            0..8_u64,
+            ordered = true,
+            retry = Retry::every(2, Duration::from_millis(20)),
+            on = process(&pool),
+            |n, item| {
+                assert!(n % 3 != 0 || item.attempt() > 1, "the first try of {n}");
+                (0..1000).for_each(|k| item.emit(1000 * n + k));
+            }
+        );
+        let all: Vec<u64> = results.collect();
+        assert!(all.into_iter().eq(0..8_000));
+    });
 }
 
 #[test]

@@ -81,6 +81,10 @@ pub(crate) struct Call {
     outer: Option<Arc<Caller>>,
     /// Items whose outcome the consumer has had.
     consumed: AtomicU64,
+    /// Items that nobody runs and that are to be tried again.
+    pub(crate) set_aside: Arc<AtomicUsize>,
+    /// Workers that wait for the consumer in the middle of an item.
+    emitters: AtomicUsize,
     /// No item starts any more: the call is stopped, or has had enough.
     closed: AtomicBool,
     /// No item will be added any more.
@@ -163,6 +167,8 @@ impl Call {
             outer: context.caller(),
             context,
             consumed: AtomicU64::new(0),
+            set_aside: Arc::default(),
+            emitters: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             input_ended: AtomicBool::new(false),
             took_all: AtomicBool::new(false),
@@ -465,6 +471,23 @@ impl Call {
     #[cfg(feature = "cluster")]
     pub(crate) fn awaited(&self) -> u64 {
         self.consumed.load(Ordering::Acquire)
+    }
+
+    /// Runs `wait`, in which a worker waits for the consumer in the middle of an item.
+    pub(crate) fn wait_as_emitter<V>(&self, wait: impl FnOnce() -> V) -> V {
+        self.emitters.fetch_add(1, Ordering::SeqCst);
+        let value = wait();
+        self.emitters.fetch_sub(1, Ordering::SeqCst);
+        value
+    }
+
+    /// Whether all workers wait for the consumer, and it perhaps for an item that is to be tried again: one of them has to go
+    /// on, to come to that.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let seq_cst = Ordering::SeqCst;
+        self.ordered
+            && self.set_aside.load(seq_cst) > 0
+            && self.emitters.load(seq_cst) >= self.launched.load(seq_cst)
     }
 
     /// Notes that the consumer has had the outcome of `consumed` items.

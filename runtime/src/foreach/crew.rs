@@ -109,10 +109,11 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         input: Box<dyn Source<T> + 'a>,
     ) {
         let (door, feeder) = Door::new(&call, input);
+        let pool = Pool::new(Arc::clone(&call.set_aside));
         let crew = Arc::new(Self {
             call,
             door,
-            pool: Pool::new(),
+            pool,
             outlet,
             body,
             executor,

@@ -65,7 +65,9 @@ impl<'a, R> ItemContext<'a, R> {
     }
 
     /// Sends one output to the consumer, as soon as it is made. Waits while the consumer is behind by
-    /// more than the call's `buffer` divided by its `throttle` (at least 1; 256 when no buffer is set).
+    /// more than the call's `buffer` divided by its `throttle` (at least 1; 256 when no buffer is set). With `ordered` and
+    /// `retry` one of the items goes on all the same when all of them wait, and the consumer for one that is to be tried
+    /// again: nobody would come to that otherwise.
     ///
     /// When the item is to stop, `emit` does not return: it unwinds out of the body, past
     /// its destructors, as a panic would but without a report. So a body that emits for ever ends when

@@ -198,14 +198,17 @@ impl<R> Lane<R> {
             let ahead = self.track.ahead.load(Ordering::Acquire);
             let fits = || {
                 // The consumer has no use for what later items have made before it has this item's.
-                ahead < quota || ahead < quota + others && self.call.is_awaited(index)
+                ahead < quota
+                    || ahead < quota + others && self.call.is_awaited(index)
+                    || self.call.is_stuck()
             };
             (stopping || fits()).then_some(stopping)
         };
         let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
         let stopping = may_go().unwrap_or_else(|| {
             let _waits = self.call.target.wait_for_reader();
-            self.call.to_emitters.wait(may_go)
+            let wait = || self.call.to_emitters.wait(may_go);
+            self.call.wait_as_emitter(wait)
         });
         if stopping {
             return false;

@@ -37,8 +37,8 @@ pub(crate) struct Pool<T> {
     count: AtomicUsize,
     /// Items that are to be tried again.
     later: Mutex<BinaryHeap<Later<T>>>,
-    /// `later.len()`, to be read without the lock.
-    delayed: AtomicUsize,
+    /// `later.len()`, to be read without the lock; also by the call.
+    delayed: Arc<AtomicUsize>,
     /// Which try comes next, of items that are not at their first.
     attempts: Mutex<HashMap<u64, u32>>,
     /// What the workers run, where there is somebody to look.
@@ -54,12 +54,13 @@ struct Later<T> {
 }
 
 impl<T> Pool<T> {
-    pub(crate) fn new() -> Arc<Self> {
+    /// `delayed` is where it counts the items that are to be tried again.
+    pub(crate) fn new(delayed: Arc<AtomicUsize>) -> Arc<Self> {
         Arc::new(Self {
             hands: Mutex::new(Vec::new()),
             count: AtomicUsize::new(0),
             later: Mutex::new(BinaryHeap::new()),
-            delayed: AtomicUsize::new(0),
+            delayed,
             attempts: Mutex::new(HashMap::new()),
             slots: Mutex::new(Vec::new()),
             free: Mutex::new(Vec::new()),
