@@ -8,7 +8,8 @@ use plotters::prelude::*;
 use super::judge::{MEASURES, Measure};
 use super::sample::Sample;
 
-const COLOURS: [RGBColor; 4] = [
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(0x17, 0x3f, 0x6b),
     RGBColor(0x1f, 0x77, 0xb4),
     RGBColor(0x2c, 0xa0, 0x2c),
     RGBColor(0xd6, 0x6a, 0x1f),
@@ -16,7 +17,7 @@ const COLOURS: [RGBColor; 4] = [
 ];
 
 pub(crate) fn draw(samples: &[Sample], path: &Path) -> Result<(), Box<dyn Error>> {
-    let area = SVGBackend::new(path, (1000, 800)).into_drawing_area();
+    let area = SVGBackend::new(path, (1000, 1000)).into_drawing_area();
     area.fill(&WHITE)?;
     let parts = area.split_evenly((MEASURES.len(), 1));
     for ((measure, colour), part) in MEASURES.iter().zip(COLOURS).zip(parts) {

@@ -4,12 +4,18 @@ use super::sample::Sample;
 
 /// What is looked at: its name, where it is, and by how much a median may differ from an earlier one: a part
 /// of it, and an amount.
-pub(crate) const MEASURES: [Measure; 4] = [
+pub(crate) const MEASURES: [Measure; 5] = [
     Measure {
         name: "memory, KiB",
         of: |it| it.memory,
         part: 0.05,
         amount: 1024.0,
+    },
+    Measure {
+        name: "of it held, KiB",
+        of: |it| it.held,
+        part: 0.03,
+        amount: 128.0,
     },
     Measure {
         name: "descriptors",

@@ -11,8 +11,10 @@ pub(crate) struct Sample {
     pub(crate) at: Duration,
     /// Calls that were made before.
     pub(crate) calls: u64,
-    /// Resident memory, in KiB.
+    /// Resident memory, in KiB: what the allocator has got from the system and not given back.
     pub(crate) memory: u64,
+    /// What of it the program holds, in KiB.
+    pub(crate) held: u64,
     pub(crate) descriptors: u64,
     pub(crate) threads: u64,
     pub(crate) children: u64,
@@ -21,7 +23,8 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) const HEAD: &str = "seconds,calls,memory_kib,descriptors,threads,children,zombies";
+    pub(crate) const HEAD: &str =
+        "seconds,calls,memory_kib,held_kib,descriptors,threads,children,zombies";
 
     pub(crate) fn take(at: Duration, calls: u64) -> io::Result<Self> {
         let status = fs::read_to_string("/proc/self/status")?;
@@ -35,6 +38,7 @@ impl Sample {
             at,
             calls,
             memory: number("VmRSS:")?,
+            held: held(),
             // Without the one that the folder is read by.
             descriptors: fs::read_dir("/proc/self/fd")?.count() as u64 - 1,
             threads: number("Threads:")?,
@@ -49,10 +53,31 @@ impl fmt::Display for Sample {
         let seconds = self.at.as_secs_f64();
         write!(
             f,
-            "{seconds:.1},{},{},{},{},{},{}",
-            self.calls, self.memory, self.descriptors, self.threads, self.children, self.zombies
+            "{seconds:.1},{},{},{},{},{},{},{}",
+            self.calls,
+            self.memory,
+            self.held,
+            self.descriptors,
+            self.threads,
+            self.children,
+            self.zombies
         )
     }
+}
+
+/// What is allocated just now, in KiB.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "a call of the C library")]
+fn held() -> u64 {
+    // SAFETY: it takes nothing, and answers numbers.
+    let now = unsafe { libc::mallinfo2() };
+    (now.uordblks + now.hblkhd) as u64 / 1024
+}
+
+/// Only that C library says it.
+#[cfg(not(target_env = "gnu"))]
+fn held() -> u64 {
+    0
 }
 
 /// How many children there are, and how many of them are zombies.
