@@ -31,6 +31,11 @@ pub(super) fn enlist(child: &Arc<Shared>) {
     }
 }
 
+/// Whether all are to be killed, and this process then.
+pub(super) fn is_closed() -> bool {
+    ROLL.lock().closed
+}
+
 /// Kills all children with their groups, and whichever is made from now on.
 pub(crate) fn kill_all() {
     let mut roll = ROLL.lock();

@@ -457,6 +457,12 @@ impl Thread {
     }
 
     fn bury(&mut self, number: u64) {
+        // This process is about to be ended: who heard of a child's end would go on with the program, to another
+        // exit code.
+        #[cfg(feature = "ctrl_c")]
+        if super::roll::is_closed() {
+            return;
+        }
         let Some(ward) = self.children.get(&number) else {
             return;
         };
