@@ -409,10 +409,7 @@ impl<R> Live<R> {
                 folded
             }
         };
-        self.consumed += count as u64;
-        if self.consumed - self.told >= self.lot {
-            self.tell();
-        }
+        self.consume_all(count as u64);
         sum
     }
 
@@ -501,7 +498,12 @@ impl<R> Live<R> {
     /// window can be filled again.
     #[inline]
     fn consume(&mut self) {
-        self.consumed += 1;
+        self.consume_all(1);
+    }
+
+    #[inline]
+    fn consume_all(&mut self, count: u64) {
+        self.consumed += count;
         if self.consumed - self.told >= self.lot {
             self.tell();
         }
