@@ -4,13 +4,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 pub const COLUMNS: usize = 80;
 
@@ -40,6 +41,7 @@ impl OnTerminal {
             ws_ypixel: 0,
         };
         tcsetwinsize(&master, size).unwrap();
+        keep_what_is_printed(&master);
         let name = ptsname(&master, Vec::new()).unwrap();
         let path = std::ffi::OsStr::from_bytes(name.as_bytes());
         let open = || {
@@ -91,6 +93,14 @@ impl OnTerminal {
         self.reader.join().unwrap();
         (status, self.terminal)
     }
+}
+
+/// Ctrl-C throws away what a terminal has been given and has not passed on yet, unless told not to:
+/// a line that a program printed just before would be missing, and with it what the test counts.
+fn keep_what_is_printed(terminal: &impl AsFd) {
+    let mut modes = tcgetattr(terminal).unwrap();
+    modes.local_modes.insert(LocalModes::NOFLSH);
+    tcsetattr(terminal, OptionalActions::Now, &modes).unwrap();
 }
 
 impl Terminal {
