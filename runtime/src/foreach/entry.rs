@@ -1,5 +1,6 @@
 //! The queue in which items are that the feeder has taken and no worker.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::chain::{Receiver, Sender, chain};
@@ -17,13 +18,13 @@ pub(crate) struct Queue<T> {
 }
 
 struct Out<T> {
-    chain: Receiver<T>,
+    chain: Receiver<T, Infallible>,
     taken: u64,
 }
 
 /// The end of a [`Queue`] that items are put in at.
 pub(crate) struct Inlet<T> {
-    chain: Sender<T>,
+    chain: Sender<T, Infallible>,
     queue: Arc<Queue<T>>,
     put: u64,
 }
@@ -64,10 +65,13 @@ impl<T> Queue<T> {
         let first = out.taken;
         let count = own.fill(|cards| {
             cards.begin(first, most);
-            while cards.len() < most
-                && let Some(item) = out.chain.pop()
-            {
-                cards.push(item);
+            loop {
+                let room = most - cards.len();
+                out.chain.look();
+                let ((), count) = out.chain.fold_values(room, (), |(), item| cards.push(item));
+                if count == 0 {
+                    break;
+                }
             }
             cards.len()
         });

@@ -130,6 +130,11 @@ impl<T> Cards<T> {
         self.slots.push(MaybeUninit::new(item));
     }
 
+    /// Adds items that are at hand.
+    pub(crate) fn extend(&mut self, items: impl Iterator<Item = T>) {
+        self.slots.extend(items.map(MaybeUninit::new));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }

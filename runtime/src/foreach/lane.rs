@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use super::call::Call;
-use super::chain::{Receiver, Sender, chain};
+use super::sequence::{Reader, Writer, sequence};
 use crate::context;
 use crate::error::ItemError;
 use crate::sync::Mutex;
@@ -20,7 +20,7 @@ pub(crate) enum Event<R> {
     /// The item's one value, and its end.
     Value(u64, R),
     /// One of any number of outputs.
-    Output(u64, Arc<AtomicUsize>, R),
+    Output(u64, R),
     /// The end of an item that emits.
     Ended(u64),
     /// The end of an item that has no value.
@@ -29,8 +29,7 @@ pub(crate) enum Event<R> {
 
 impl<R> Event<R> {
     /// Of which item it is.
-    #[inline(always)]
-    fn index(&self) -> u64 {
+    pub(super) fn index(&self) -> u64 {
         match self {
             Self::Value(index, _)
             | Self::Output(index, ..)
@@ -43,7 +42,7 @@ impl<R> Event<R> {
 /// The consumer's side of all lanes.
 pub(crate) struct Outlet<R> {
     /// Lanes that the consumer has not fetched.
-    lanes: Mutex<Vec<Receiver<Event<R>>>>,
+    lanes: Mutex<Vec<Reader<R>>>,
     /// How many lanes there are, those that it has included.
     count: AtomicUsize,
     /// Lanes of workers that have gone, for those that come.
@@ -57,9 +56,7 @@ pub(crate) struct Outlet<R> {
 /// What of a lane outlives its worker.
 struct Track<R> {
     id: usize,
-    queue: Sender<Event<R>>,
-    /// The item of the last event.
-    last: Cell<u64>,
+    queue: Writer<R>,
     /// Outputs that the consumer has not had.
     ahead: Arc<AtomicUsize>,
 }
@@ -84,18 +81,14 @@ impl<R> Outlet<R> {
         if let Some(track) = self.free.lock().pop() {
             return track;
         }
-        let (queue, lane) = chain();
+        let ahead = Arc::default();
+        let (queue, lane) = sequence(Arc::clone(&ahead));
         let mut lanes = self.lanes.lock();
         let id = self.count.load(Ordering::Relaxed);
         lanes.push(lane);
         self.count.store(id + 1, Ordering::Release);
         drop(lanes);
-        Track {
-            id,
-            queue,
-            last: Cell::new(0),
-            ahead: Arc::default(),
-        }
+        Track { id, queue, ahead }
     }
 
     fn mark(&self, lane: usize) {
@@ -159,14 +152,20 @@ impl<R> Lane<R> {
     /// right after it was put there, for which a processor has to wait.
     #[inline(always)]
     pub(crate) fn put(&self, event: Event<R>) {
-        let index = event.index();
-        if index < self.track.last.replace(index) {
+        if let Err(event) = self.track.queue.push_next(event) {
+            self.put_apart(event);
+        }
+        self.untold.set(self.untold.get() + 1);
+        self.call.to_consumer.hint();
+    }
+
+    #[inline(never)]
+    fn put_apart(&self, event: Event<R>) {
+        if event.index() < self.track.queue.index() {
             // Before it is there: who sees it sees this.
             self.outlet.jumps.fetch_add(1, Ordering::Relaxed);
         }
         self.track.queue.push(event);
-        self.untold.set(self.untold.get() + 1);
-        self.call.to_consumer.hint();
     }
 
     /// At the end of a batch: shows the consumer that there is something, and wakes it if that is enough,
@@ -214,7 +213,7 @@ impl<R> Lane<R> {
             return false;
         }
         self.track.ahead.fetch_add(1, Ordering::Relaxed);
-        self.put(Event::Output(index, Arc::clone(&self.track.ahead), value));
+        self.put(Event::Output(index, value));
         self.flush_now();
         true
     }
@@ -223,7 +222,7 @@ impl<R> Lane<R> {
     #[cfg(feature = "cluster")]
     pub(crate) fn pass_on(&self, index: u64, value: R) {
         self.track.ahead.fetch_add(1, Ordering::Relaxed);
-        self.put(Event::Output(index, Arc::clone(&self.track.ahead), value));
+        self.put(Event::Output(index, value));
     }
 
     /// How many outputs the consumer has not had.
@@ -257,7 +256,7 @@ impl<R> Lane<R> {
 /// Where the consumer stands in the lanes.
 pub(crate) struct Intake<R> {
     outlet: Arc<Outlet<R>>,
-    lanes: Vec<Receiver<Event<R>>>,
+    lanes: Vec<Reader<R>>,
     /// Lanes that may have something, to be visited in turn.
     open: VecDeque<usize>,
     /// Room for the marks, kept between looks.
@@ -302,18 +301,15 @@ impl<R> Intake<R> {
         if self.turn == 0 {
             return None;
         }
-        let is_value = |it: &Event<R>| matches!(it, Event::Value(..));
-        let event = self.lanes[self.current].pop_seen_if(is_value)?;
+        let value = self.lanes[self.current].pop_value()?;
         self.turn -= 1;
-        value_of(event)
+        Some(value)
     }
 
     /// The same, of the item `index`.
     #[inline(always)]
     pub(crate) fn pop_value_of(&mut self, index: u64) -> Option<R> {
-        let fits = |it: &Event<R>| matches!(it, Event::Value(of, _) if *of == index);
-        let event = self.lanes.get_mut(self.current)?.pop_seen_if(fits)?;
-        value_of(event)
+        self.lanes.get_mut(self.current)?.pop_value_of(index)
     }
 
     /// Folds the values that are at hand, up to `most`; answers how many there were too.
@@ -328,9 +324,7 @@ impl<R> Intake<R> {
             return (start, 0);
         }
         let most = most.min(self.turn);
-        let is_value = |it: &Event<R>| matches!(it, Event::Value(..));
-        let lane = &mut self.lanes[self.current];
-        let (sum, count) = lane.fold_seen(most, start, is_value, of_values(step));
+        let (sum, count) = self.lanes[self.current].fold_values(most, start, step);
         self.turn -= count;
         (sum, count)
     }
@@ -344,16 +338,15 @@ impl<R> Intake<R> {
         start: B,
         step: impl FnMut(B, R) -> B,
     ) -> (B, usize) {
-        let Some(lane) = self.lanes.get_mut(self.current) else {
-            return (start, 0);
-        };
-        let mut next = head;
-        let fits = |it: &Event<R>| {
-            let fits = matches!(it, Event::Value(of, _) if *of == next);
-            next += 1;
-            fits
-        };
-        lane.fold_seen(most, start, fits, of_values(step))
+        match self.lanes.get_mut(self.current) {
+            Some(lane) => lane.fold_values_from(head, most, start, step),
+            None => (start, 0),
+        }
+    }
+
+    /// How many outputs of the worker whose event came last the consumer has not had.
+    pub(crate) fn ahead(&self) -> &Arc<AtomicUsize> {
+        &self.lanes[self.current].ahead
     }
 
     /// The next event of the lanes that are marked.
@@ -423,7 +416,7 @@ impl<R> Intake<R> {
             self.later.pop();
             self.listed[lane] = None;
             // It may have been read since.
-            if self.lanes[lane].peek().is_some_and(|it| it.index() == head) {
+            if self.lanes[lane].peek() == Some(head) {
                 self.current = lane;
                 return self.lanes[lane].pop();
             }
@@ -439,8 +432,7 @@ impl<R> Intake<R> {
 
     /// Lists a lane by what it has in front.
     fn list(&mut self, lane: usize) {
-        let front = self.lanes.get_mut(lane).and_then(Receiver::peek);
-        let Some(index) = front.map(Event::index) else {
+        let Some(index) = self.lanes.get_mut(lane).and_then(Reader::peek) else {
             return;
         };
         self.listed.resize(self.lanes.len(), None);
@@ -486,22 +478,5 @@ impl<R> Intake<R> {
             self.open.pop_front();
         }
         None
-    }
-}
-
-/// A step for events that are values.
-#[inline]
-fn of_values<B, R>(mut step: impl FnMut(B, R) -> B) -> impl FnMut(B, Event<R>) -> B {
-    move |sum, event| match event {
-        Event::Value(_, value) => step(sum, value),
-        _ => sum,
-    }
-}
-
-#[inline]
-fn value_of<R>(event: Event<R>) -> Option<R> {
-    match event {
-        Event::Value(_, value) => Some(value),
-        _ => None,
     }
 }

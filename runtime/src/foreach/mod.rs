@@ -47,6 +47,7 @@ mod report;
 mod results;
 #[cfg(all(feature = "ctrl_c", unix))]
 pub(crate) mod roll;
+mod sequence;
 #[cfg(feature = "process")]
 mod settle;
 mod shelf;

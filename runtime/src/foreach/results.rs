@@ -12,7 +12,7 @@ use super::reorder::{Output, Reorder, Turn};
 use super::report::Report;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
 use crate::stop::StopToken;
-use crate::sync::atomic::Ordering;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::vigil::Vigil;
 
 /// The results of [`foreach_parallel!`](crate::foreach_parallel), as they are made.
@@ -438,7 +438,10 @@ impl<R> Live<R> {
                     self.consume();
                     return Some(Ok(value));
                 }
-                Turn::Output(output) => return Some(Ok(self.hand_out(output))),
+                Turn::Output(Output { value, ahead }) => {
+                    self.hand_out(&ahead);
+                    return Some(Ok(value));
+                }
                 Turn::Failed(error) => {
                     self.consume();
                     return Some(Err(error));
@@ -455,8 +458,9 @@ impl<R> Live<R> {
                 self.consume();
                 Some(Ok(value))
             }
-            (Event::Output(_, ahead, value), None) => {
-                Some(Ok(self.hand_out(Output { value, ahead })))
+            (Event::Output(_, value), None) => {
+                self.hand_out(self.intake.ahead());
+                Some(Ok(value))
             }
             (Event::Ended(_), None) => {
                 self.consume();
@@ -470,7 +474,8 @@ impl<R> Live<R> {
                 order.value(index, value);
                 None
             }
-            (Event::Output(index, ahead, value), Some(order)) => {
+            (Event::Output(index, value), Some(order)) => {
+                let ahead = Arc::clone(self.intake.ahead());
                 order.output(index, Output { value, ahead });
                 None
             }
@@ -485,13 +490,13 @@ impl<R> Live<R> {
         }
     }
 
-    fn hand_out(&self, output: Output<R>) -> R {
-        let before = output.ahead.fetch_sub(1, Ordering::Release);
+    /// Takes an output out of the count of those that its worker is ahead.
+    fn hand_out(&self, ahead: &AtomicUsize) {
+        let before = ahead.fetch_sub(1, Ordering::Release);
         // An emitter that waits is woken when it has half its quota again, not for each place.
         if before <= self.call.quota().div_ceil(2) || before == 1 {
             self.call.to_emitters.notify_all();
         }
-        output.value
     }
 
     /// Counts an item as consumed and tells the feeder: at once when each item counts, else when half the

@@ -114,7 +114,7 @@ where
     }
 
     fn take(&mut self, most: usize, cards: &mut Cards<I::Item>) {
-        Iterator::take(self.by_ref(), most).for_each(|it| cards.push(it));
+        cards.extend(Iterator::take(self.by_ref(), most));
     }
 
     fn is_at_hand(&self) -> bool {
