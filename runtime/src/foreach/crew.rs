@@ -16,7 +16,7 @@ use super::source::{Source, Workers};
 use super::supply::{Entry, Pool, Supply};
 use super::worker::{Retired, Worker};
 use crate::error::{Cause, drop_caught};
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 /// The macro's worker closure. Each worker enters it once, so a call through a pointer costs nothing
 /// there, and what is compiled for a call of the macro ends here: all below is compiled once for each
@@ -34,6 +34,8 @@ pub(crate) struct Crew<'a, T, R> {
     executor: Box<dyn Executor<'a> + 'a>,
     /// Those of them that have not begun.
     under_way: AtomicUsize,
+    /// There is or was somebody who calls for workers when there is room again.
+    has_keeper: AtomicBool,
 }
 
 /// Where the items come from.
@@ -118,6 +120,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             body,
             executor,
             under_way: AtomicUsize::new(0),
+            has_keeper: AtomicBool::new(false),
         });
         // This thread counts as well while it holds the crew: it may be the last to let go.
         crew.call.join_crew();
@@ -127,7 +130,6 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         }
         match feeder {
             Some(feeder) => crew.start_helper(|crew| crew.serve_as_feeder(feeder)),
-            None if crew.call.target.is_shared() => crew.start_helper(Self::serve_as_keeper),
             None => crew.recruit_if_waiting(0),
         }
         crew.leave();
@@ -233,8 +235,17 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         self.leave();
     }
 
-    /// On threads that are somebody else's there may be no worker while there is no room for items: calls
-    /// for one when there is.
+    /// On threads that are somebody else's workers do not wait for room for items. Before the first of them leaves
+    /// for want of it, there has to be somebody who stays.
+    fn see_to_keeper(self: &Arc<Self>) {
+        let takes_itself = matches!(self.door, Door::Shelf(_));
+        let is_over = self.call.is_closed() || self.call.input_ended();
+        if takes_itself && !is_over && !self.has_keeper.swap(true, Ordering::Relaxed) {
+            self.start_helper(Self::serve_as_keeper);
+        }
+    }
+
+    /// Calls for a worker whenever there is room for items and none of them is there.
     fn serve_as_keeper(self: Arc<Self>) {
         let call = &self.call;
         let is_over = || call.is_closed() || call.input_ended();
@@ -390,6 +401,8 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         fence(Ordering::SeqCst);
         if !self.call.is_closed() && (self.waiting() > 0 || self.pool.has_in_hand()) {
             self.recruit();
+        } else {
+            self.see_to_keeper();
         }
     }
 
