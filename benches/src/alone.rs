@@ -4,7 +4,7 @@
 use std::env;
 use std::process::{Command, Stdio};
 
-use crate::questions::{cold, queued};
+use crate::questions::{cold, queued, round_trips};
 
 /// The word before what is to be done, on the command line.
 pub(crate) const WORD: &str = "alone";
@@ -16,6 +16,9 @@ pub(crate) fn serve(what: &[String]) -> Result<(), String> {
         [group, name, count] if group == "queued" => {
             let count = count.parse().map_err(|_| "no number".to_owned())?;
             queued(name, count)?
+        }
+        [group, rounds] if group == "round-trips" => {
+            round_trips(rounds.parse().map_err(|_| "no number".to_owned())?)?
         }
         _ => return Err(format!("{what:?} is nothing that is done alone")),
     };

@@ -146,6 +146,18 @@ pub(crate) struct Times {
 }
 
 impl Times {
+    /// Of turns that were taken elsewhere.
+    pub(crate) fn of(name: impl Into<String>, turns: impl Iterator<Item = Turn>) -> Self {
+        Self {
+            name: name.into(),
+            turns: turns.collect(),
+        }
+    }
+
+    pub(crate) fn turns(&self) -> impl Iterator<Item = &Turn> {
+        self.turns.iter()
+    }
+
     /// Seconds on the clock.
     pub(crate) fn wall(&self) -> Figure {
         Figure::of(self.turns.iter().map(|it| it.wall.as_secs_f64()))

@@ -15,6 +15,7 @@ mod throttle;
 
 pub(crate) use cluster::serve_if_bare_worker;
 pub(crate) use jobs::queued;
+pub(crate) use process::round_trips;
 pub(crate) use start_join::cold;
 
 use crate::report::Answer;

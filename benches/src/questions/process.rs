@@ -10,4 +10,5 @@ pub(crate) use many::QUESTION as MANY;
 pub(crate) use payload::QUESTION as PAYLOAD;
 pub(crate) use programs::QUESTION as PROGRAMS;
 pub(crate) use round_trip::QUESTION as ROUND_TRIP;
+pub(crate) use round_trip::round_trips;
 pub(crate) use start::QUESTION as START;

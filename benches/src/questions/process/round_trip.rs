@@ -3,11 +3,14 @@
 use std::io::{Read, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use runspace::{ProcessPool, Results, foreach_parallel};
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 use super::super::{Question, Setup};
-use crate::measure::{Contender, race};
+use crate::alone;
+use crate::measure::{Contender, Race, Times, Turn, race};
 use crate::peers::Python;
 use crate::report::{Answer, Bar, panel, standings};
 
@@ -29,6 +32,47 @@ const CALL_NEAR: &str = "runspace, such a call on a thread";
 
 fn ask(setup: &Setup) -> Answer {
     let mut answer = Answer::default();
+    let race = compete(setup.rounds, Python::start(1));
+    answer.say(format!(
+        "{ITEMS} items a turn, each back before the next is sent; one worker, kept. The running call has \
+         `throttle = 1, buffer = 0` and takes its items from a channel."
+    ));
+    answer.say(standings(&race, ITEMS, "per item", &[PIPES, PROCSPAWN]));
+    answer.bar(Bar::seconds(
+        "one item to a worker process and back, in a running call",
+        MOST,
+        race.of(OURS).wall().map(|it| it / ITEMS as f64),
+    ));
+    answer.bar(Bar::times(
+        "the same, of two pipes",
+        MOST / PIPES_THEN,
+        race.ratio(OURS, PIPES),
+    ));
+    let near = on_one_processor(setup.rounds);
+    answer.say(
+        "The same on one processor. A processor that has nothing to do goes to sleep, and to wake it is most of what is \
+         measured above; here it never sleeps, and what is left is the work:",
+    );
+    answer.say(standings(&near, ITEMS, "per item", &[PIPES, PROCSPAWN]));
+    answer.bar(Bar::seconds(
+        "the same, on one processor",
+        MOST,
+        near.of(OURS).wall().map(|it| it / ITEMS as f64),
+    ));
+    answer.panel(panel(
+        "One item to a worker process and back",
+        &race,
+        ITEMS,
+        |it| it.name == OURS_NEAR || it.name == CALL_NEAR,
+    ));
+    answer
+}
+
+/// The most that an item may take, where two pipes take [`PIPES_THEN`].
+const MOST: f64 = 20e-6;
+const PIPES_THEN: f64 = 4.4e-6;
+
+fn compete(rounds: usize, python: Option<Python>) -> Race {
     let mut cat = Command::new("cat")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -39,7 +83,6 @@ fn ask(setup: &Setup) -> Answer {
         cat.stdout.take().expect("piped"),
     );
     let peer = procspawn::Pool::new(1).expect("a pool");
-    let mut python = Python::start(1);
     let pool = ProcessPool::builder().workers(1).build();
     let pool_of_calls = ProcessPool::builder().workers(1).build();
     let (mut items, mut results) = ours(&pool);
@@ -62,32 +105,48 @@ fn ask(setup: &Setup) -> Answer {
             repeat(|it| foreach_parallel!([it], throttle = 1, |it| it).sum())
         }),
     ];
-    if let Some(python) = &mut python {
-        contenders.push(Contender::new("Python ProcessPoolExecutor, submit", || {
-            python.ask(&format!("trips {ITEMS}"))
-        }));
+    if let Some(mut python) = python {
+        contenders.push(Contender::new(
+            "Python ProcessPoolExecutor, submit",
+            move || python.ask(&format!("trips {ITEMS}")),
+        ));
     }
-    let race = race(setup.rounds, contenders);
+    let race = race(rounds, contenders);
     drop((to, from));
     cat.wait().expect("the end of cat");
     peer.shutdown();
-    answer.say(format!(
-        "{ITEMS} items a turn, each back before the next is sent; one worker, kept. The running call has \
-         `throttle = 1, buffer = 0` and takes its items from a channel."
-    ));
-    answer.say(standings(&race, ITEMS, "per item", &[PIPES, PROCSPAWN]));
-    answer.bar(Bar::seconds(
-        "one item to a worker process and back, in a running call",
-        20e-6,
-        race.of(OURS).wall().map(|it| it / ITEMS as f64),
-    ));
-    answer.panel(panel(
-        "One item to a worker process and back",
-        &race,
-        ITEMS,
-        |it| it.name == OURS_NEAR || it.name == CALL_NEAR,
-    ));
-    answer
+    race
+}
+
+/// Those that take part on one processor, in their order.
+const NEAR: [&str; 6] = [PIPES, PROCSPAWN, OURS, OURS_NEAR, CALL, CALL_NEAR];
+
+fn on_one_processor(rounds: usize) -> Race {
+    let nanos = alone::ask(&["round-trips", &rounds.to_string()]);
+    let turns = nanos.chunks(rounds);
+    let times = NEAR.iter().zip(turns).map(|(name, turns)| {
+        let turns = turns
+            .iter()
+            .map(|it| Turn::of(Duration::from_nanos(*it), 0));
+        Times::of(*name, turns)
+    });
+    Race {
+        all: times.collect(),
+    }
+}
+
+/// In a process of its own: the nanoseconds of each turn, contender by contender.
+pub(crate) fn round_trips(rounds: usize) -> Result<Vec<u64>, String> {
+    // Before there is any thread or process beside this one, which are bound with it.
+    let mut here = CpuSet::new();
+    here.set(sched_getcpu());
+    sched_setaffinity(None, &here).map_err(|error| format!("not bound: {error}"))?;
+    let race = compete(rounds, None);
+    let nanos = |turn: &Turn| u64::try_from(turn.wall.as_nanos()).unwrap_or(u64::MAX);
+    Ok(NEAR
+        .iter()
+        .flat_map(|name| race.of(name).turns().map(nanos))
+        .collect())
 }
 
 fn repeat(mut item: impl FnMut(u64) -> u64) -> u64 {
