@@ -419,7 +419,20 @@ where
     };
     pump(feeder, move |feeder| {
         let captures = captures(head);
-        let running = begin(&start, &options, &backend, &feeder, body, &captures);
+        let running = begin(&feeder, || {
+            if backend.stop.is_stopping() {
+                return Err(Failure::Stopped);
+            }
+            let mut link = fresh(&start, Arc::new(ToRecords(feeder.recorder())))?;
+            backend.set(link.handle());
+            if let Some(limit) = options.timeout {
+                backend.end_after(limit, link.handle(), &start.supervisor);
+            }
+            if let Some(setup) = options.setup() {
+                link.send_setup(&setup)?;
+            }
+            call(&start, link, body, &captures)
+        });
         drop(captures);
         let end = running.and_then(|running| take_in(running, &feeder));
         // One that was too late has failed, though it may have heeded that it was to stop.
@@ -439,19 +452,14 @@ where
 /// How many processes are tried, if each is ended before it has read the body.
 const TRIES: u32 = 3;
 
-/// Has a process begin with the body.
-fn begin<S: Serialize, T: DeserializeOwned + Send + 'static>(
-    start: &Start,
-    options: &ProcessJobOptions,
-    backend: &Arc<OnProcess>,
+/// Has a process begin with the body: one to which `send` has sent it.
+fn begin<T: DeserializeOwned + Send + 'static>(
     feeder: &Feeder<T>,
-    body: Body,
-    captures: &S,
+    send: impl Fn() -> Result<Running<T>, Failure>,
 ) -> Result<Running<T>, Failure> {
     let mut tries = 1;
     loop {
-        let running = send(start, options, backend, feeder, body, captures);
-        let begun = running.and_then(|mut it| it.wait_until_read().map(|pid| (it, pid)));
+        let begun = send().and_then(|mut it| it.wait_until_read().map(|pid| (it, pid)));
         match begun {
             // Of the body nothing has run. Somebody has ended a process that was kept ready, just as it
             // was handed out: that is not this job's affair.
@@ -464,29 +472,6 @@ fn begin<S: Serialize, T: DeserializeOwned + Send + 'static>(
             }
         }
     }
-}
-
-/// Gets a process and sends it the body.
-fn send<S: Serialize, T: DeserializeOwned + Send + 'static>(
-    start: &Start,
-    options: &ProcessJobOptions,
-    backend: &Arc<OnProcess>,
-    feeder: &Feeder<T>,
-    body: Body,
-    captures: &S,
-) -> Result<Running<T>, Failure> {
-    if backend.stop.is_stopping() {
-        return Err(Failure::Stopped);
-    }
-    let mut link = fresh(start, Arc::new(ToRecords(feeder.recorder())))?;
-    backend.set(link.handle());
-    if let Some(limit) = options.timeout {
-        backend.end_after(limit, link.handle(), &start.supervisor);
-    }
-    if let Some(setup) = options.setup() {
-        link.send_setup(&setup)?;
-    }
-    call(start, link, body, captures)
 }
 
 fn take_in<T: DeserializeOwned>(

@@ -88,6 +88,7 @@ impl Shared {
         born: Born,
         channel: Option<Channel>,
         lines: Arc<dyn Lines>,
+        copies: bool,
         supervisor: Arc<Supervisor>,
     ) -> Self {
         let Born { pid, out, err } = born;
@@ -101,7 +102,7 @@ impl Shared {
         Self {
             pid,
             channel,
-            copies: false,
+            copies,
             out: Mutex::new(Capture::new(Stream::Out, out)),
             err: Mutex::new(Capture::new(Stream::Err, err)),
             lines: Mutex::new(lines),

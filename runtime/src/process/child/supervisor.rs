@@ -162,7 +162,13 @@ impl Supervisor {
     /// Takes in a child that was started in another way.
     pub(crate) fn adopt(self: &Arc<Self>, born: Born, channel: Channel) -> io::Result<Child> {
         let lines = Arc::new(NoLines);
-        let child = Arc::new(Shared::new(born, Some(channel), lines, Arc::clone(self)));
+        let child = Arc::new(Shared::new(
+            born,
+            Some(channel),
+            lines,
+            false,
+            Arc::clone(self),
+        ));
         #[cfg(feature = "ctrl_c")]
         super::roll::enlist(&child);
         match self.order(Order::Adopt(Arc::clone(&child)), None) {
@@ -400,8 +406,7 @@ impl Thread {
             copies,
         } = spec;
         let supervisor = Arc::clone(&self.supervisor);
-        let mut child = Shared::new(start()?, channel, lines, supervisor);
-        child.copies = copies;
+        let child = Shared::new(start()?, channel, lines, copies, supervisor);
         let child = Arc::new(child);
         #[cfg(feature = "ctrl_c")]
         super::roll::enlist(&child);
