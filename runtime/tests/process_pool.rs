@@ -266,6 +266,25 @@ fn an_item_that_kills_a_kept_worker_fails_and_has_run_once() {
 }
 
 #[test]
+fn a_reader_that_waits_for_a_place_itself_has_its_result() {
+    alone(60, || {
+        let pool = ProcessPool::builder().workers(1).build();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs");
+        let first = foreach_parallel!([path.clone()], on = process(&pool), |path| {
+            fs::write(path, "").unwrap();
+            sleep(Duration::from_millis(200));
+            1
+        });
+        until(|| path.exists());
+        let second = foreach_parallel!([2], on = process(&pool), |n| n);
+        let second: Vec<_> = second.outcomes().collect();
+        assert!(matches!(second[..], [Ok(2)]), "{second:?}");
+        assert!(first.eq([1]));
+    });
+}
+
+#[test]
 fn a_call_that_nobody_reads_yet_runs_all_the_same() {
     alone(60, || {
         let folder = tempfile::tempdir().unwrap();

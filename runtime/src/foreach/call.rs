@@ -532,6 +532,11 @@ impl Call {
     /// Counts a thread out that has let go of everything of the user's.
     pub(crate) fn leave_crew(&self) {
         if self.crew.fetch_sub(1, Ordering::AcqRel) == 1 {
+            debug_assert_eq!(
+                self.set_aside.load(Ordering::SeqCst),
+                0,
+                "items are left that nobody comes for"
+            );
             // Nobody is launched any more, and what is borrowed may go from here on.
             self.set_grow(None);
             self.to_consumer.notify_all();
