@@ -92,7 +92,7 @@ impl<T, R> Exit<T, R> {
             Known::Failed(error) => self.end_failed(item, Cause::Journal(error), None),
             Known::No => {}
         }
-        self.lane.flush();
+        self.lane.flush(1);
         None
     }
 

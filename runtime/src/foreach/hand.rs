@@ -143,8 +143,6 @@ impl<T> Cards<T> {
 /// A hand, to the worker that it belongs to.
 pub(crate) struct Own<T> {
     hand: Arc<Hand<T>>,
-    /// The hand's `front`.
-    front: usize,
 }
 
 impl<T> Own<T> {
@@ -161,7 +159,6 @@ impl<T> Own<T> {
         };
         Self {
             hand: Arc::new(hand),
-            front: 0,
         }
     }
 
@@ -180,11 +177,24 @@ impl<T> Own<T> {
         self.hand.is_empty()
     }
 
+    /// How many of the items that it was filled with the worker has begun.
+    #[inline]
+    pub(crate) fn begun(&self) -> usize {
+        self.hand.front.load(Ordering::Relaxed)
+    }
+
+    /// The index of the item that was begun last.
+    pub(crate) fn last(&self) -> u64 {
+        // SAFETY: only this worker makes a `&mut`, in `fill`, which cannot run meanwhile.
+        let cards = unsafe { &*self.hand.cards.get() };
+        cards.first + self.begun() as u64 - 1
+    }
+
     /// The next item, if there seems to be one.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Numbered<T>> {
         let hand = &*self.hand;
-        let at = self.front;
+        let at = self.begun();
         if at >= hand.end.load(Ordering::Relaxed) {
             return None;
         }
@@ -192,7 +202,6 @@ impl<T> Own<T> {
         if at >= hand.end.load(Ordering::SeqCst) && !self.is_still_there(at) {
             return None;
         }
-        self.front = at + 1;
         // SAFETY: only this worker makes a `&mut`, in `fill`, which cannot run meanwhile.
         let cards = unsafe { &*hand.cards.get() };
         // SAFETY: slots below `end` were filled; and `front` was past this one when `end` was, or nobody
@@ -223,7 +232,6 @@ impl<T> Own<T> {
         let cards = unsafe { &mut *hand.cards.get() };
         cards.slots.clear();
         let answer = fill(cards);
-        self.front = 0;
         hand.front.store(0, Ordering::SeqCst);
         hand.end.store(cards.slots.len(), Ordering::SeqCst);
         answer

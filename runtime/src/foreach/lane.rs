@@ -119,7 +119,7 @@ pub(crate) struct Lane<R> {
     call: Arc<Call>,
     outlet: Arc<Outlet<R>>,
     track: Track<R>,
-    /// Events that the consumer has not been told of for certain.
+    /// Items whose end the consumer has not been told of for certain.
     untold: Cell<u64>,
     /// The item that emits, and how many outputs were there before its first.
     emitting: Cell<(Option<u64>, usize)>,
@@ -155,7 +155,6 @@ impl<R> Lane<R> {
         if let Err(event) = self.track.queue.push_next(event) {
             self.put_apart(event);
         }
-        self.untold.set(self.untold.get() + 1);
         self.call.to_consumer.hint();
     }
 
@@ -168,23 +167,24 @@ impl<R> Lane<R> {
         self.track.queue.push(event);
     }
 
-    /// At the end of a batch: shows the consumer that there is something, and wakes it if that is enough,
-    /// or each item counts. With less it looks by itself within a millisecond.
-    pub(crate) fn flush(&self) {
-        if cfg!(loom) || self.untold.get() >= self.call.lot() {
+    /// At the end of a batch of `count` items: shows the consumer that there is something, and wakes it if that
+    /// is enough, or each item counts. With less it looks by itself within a millisecond.
+    pub(crate) fn flush(&self, count: u64) {
+        let untold = self.untold.get() + count;
+        if cfg!(loom) || untold >= self.call.lot() {
             self.flush_now();
-        } else if self.untold.get() > 0 {
+        } else {
+            self.untold.set(untold);
             self.outlet.mark(self.track.id);
         }
     }
 
     /// Makes sure that the consumer knows of everything put before.
     pub(crate) fn flush_now(&self) {
-        if self.untold.take() > 0 {
-            fence(Ordering::SeqCst);
-            self.outlet.mark(self.track.id);
-            self.call.to_consumer.notify();
-        }
+        self.untold.set(0);
+        fence(Ordering::SeqCst);
+        self.outlet.mark(self.track.id);
+        self.call.to_consumer.notify();
     }
 
     /// Sends one output of an item that emits, when the consumer is not too far behind. False when

@@ -612,7 +612,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
         if all.is_empty() {
             return;
         }
-        let before = self.away.len();
+        let (before, count) = (self.away.len(), all.len() as u64);
         for news in all {
             self.take(news);
         }
@@ -622,7 +622,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             self.call.pace.record(now - self.last, ended);
             self.last = now;
         }
-        self.worker.exit().lane.flush();
+        self.worker.exit().lane.flush(count);
     }
 
     fn take(&mut self, news: News) {

@@ -485,7 +485,7 @@ where
         if ended > 0 {
             call.pace.record(start.elapsed(), ended);
         }
-        exit.lane.flush();
+        exit.lane.flush(ended.max(1));
         end?;
     }
     Ok(())

@@ -13,67 +13,83 @@ use super::chain::{Next, Receiver, Sender, chain};
 use super::lane::Event;
 use crate::sync::atomic::AtomicUsize;
 
-/// Where both ends stand: what the next value is that comes without its number.
-#[derive(Clone, Copy)]
-enum At {
+/// Where both ends stand: what the next value is that comes without its number. One of the two is [`NONE`].
+struct At {
     /// The value of this item.
-    Value(u64),
+    value: Cell<u64>,
     /// An output of this item. A mark means that it has ended.
-    Output(u64),
+    output: Cell<u64>,
 }
 
+/// No item.
+const NONE: u64 = u64::MAX;
+
 impl At {
-    /// After an event that was put in whole.
-    fn after<R>(self, event: &Event<R>) -> Self {
-        match (event, self) {
-            (Event::Output(index, _), _) => Self::Output(*index),
-            (Event::Ended(index), _) | (Event::Failed(index, _), Self::Output(_)) => {
-                Self::Output(index + 1)
-            }
-            (Event::Value(index, _) | Event::Failed(index, _), _) => Self::Value(index + 1),
+    fn new() -> Self {
+        Self {
+            value: Cell::new(0),
+            output: Cell::new(NONE),
         }
     }
 
-    #[inline]
-    fn index(self) -> u64 {
-        let (Self::Value(index) | Self::Output(index)) = self;
-        index
+    /// Goes on after an event that was put in whole.
+    fn pass<R>(&self, event: &Event<R>) {
+        let emits = self.output.get() != NONE;
+        let (value, output) = match event {
+            Event::Output(index, _) => (NONE, *index),
+            Event::Ended(index) => (NONE, index + 1),
+            Event::Failed(index, _) if emits => (NONE, index + 1),
+            Event::Value(index, _) | Event::Failed(index, _) => (index + 1, NONE),
+        };
+        self.value.set(value);
+        self.output.set(output);
     }
+
+    fn index(&self) -> u64 {
+        self.value.get().min(self.output.get())
+    }
+}
+
+/// Goes on to the next item.
+#[inline(always)]
+fn advance(at: &Cell<u64>) {
+    at.set(at.get() + 1);
 }
 
 /// The worker's end.
 pub(super) struct Writer<R> {
     queue: Sender<R, Event<R>>,
-    at: Cell<At>,
+    at: At,
 }
 
 impl<R> Writer<R> {
     /// The item that an event is of if it comes in the order of the input, or one before it.
     pub(super) fn index(&self) -> u64 {
-        self.at.get().index()
+        self.at.index()
     }
 
     /// Puts an event in, if it comes in order; else it is given back.
     #[inline(always)]
     pub(super) fn push_next(&self, event: Event<R>) -> Result<(), Event<R>> {
-        match (event, self.at.get()) {
-            (Event::Value(index, value), At::Value(at)) if index == at => {
+        let At { value: at, output } = &self.at;
+        match event {
+            Event::Value(index, value) if index == at.get() => {
                 self.queue.push(value);
-                self.at.set(At::Value(at + 1));
+                advance(at);
             }
-            (Event::Output(index, value), At::Output(at)) if index == at => self.queue.push(value),
-            (Event::Ended(index), At::Output(at)) if index == at => {
+            Event::Output(index, value) if index == output.get() => self.queue.push(value),
+            Event::Ended(index) if index == output.get() => {
                 self.queue.push_mark();
-                self.at.set(At::Output(at + 1));
+                advance(output);
             }
-            (other, _) => return Err(other),
+            other => return Err(other),
         }
         Ok(())
     }
 
     /// Puts in any event.
     pub(super) fn push(&self, event: Event<R>) {
-        self.at.set(self.at.get().after(&event));
+        self.at.pass(&event);
         self.queue.push_extra(event);
     }
 }
@@ -99,17 +115,16 @@ impl<R> Reader<R> {
     #[inline]
     pub(super) fn pop_seen(&mut self) -> Option<Event<R>> {
         if let Some(value) = self.queue.pop_value() {
-            return Some(match self.at {
-                At::Value(index) => {
-                    self.at = At::Value(index + 1);
-                    Event::Value(index, value)
-                }
-                At::Output(index) => Event::Output(index, value),
-            });
+            let index = self.at.value.get();
+            if index == NONE {
+                return Some(Event::Output(self.at.output.get(), value));
+            }
+            advance(&self.at.value);
+            return Some(Event::Value(index, value));
         }
         let event = self.queue.pop_mark()?;
-        let event = event.unwrap_or_else(|| Event::Ended(self.at.index()));
-        self.at = self.at.after(&event);
+        let event = event.unwrap_or_else(|| Event::Ended(self.at.output.get()));
+        self.at.pass(&event);
         Some(event)
     }
 
@@ -124,18 +139,18 @@ impl<R> Reader<R> {
     /// The next event of what the last look has seen, if it is a value without its number.
     #[inline(always)]
     pub(super) fn pop_value(&mut self) -> Option<R> {
-        let At::Value(index) = &mut self.at else {
+        if self.at.value.get() == NONE {
             return None;
-        };
+        }
         let value = self.queue.pop_value()?;
-        *index += 1;
+        advance(&self.at.value);
         Some(value)
     }
 
     /// The same, if it is of the item `index`.
     #[inline(always)]
     pub(super) fn pop_value_of(&mut self, index: u64) -> Option<R> {
-        (self.at.index() == index).then(|| self.pop_value())?
+        (self.at.value.get() == index).then(|| self.pop_value())?
     }
 
     /// Folds such values, up to `most`; answers how many there were too.
@@ -146,11 +161,12 @@ impl<R> Reader<R> {
         start: B,
         mut step: impl FnMut(B, R) -> B,
     ) -> (B, usize) {
-        let At::Value(index) = &mut self.at else {
+        let Self { queue, at, .. } = self;
+        if at.value.get() == NONE {
             return (start, 0);
-        };
-        self.queue.fold_values(most, start, |sum, value| {
-            *index += 1;
+        }
+        queue.fold_values(most, start, |sum, value| {
+            advance(&at.value);
             step(sum, value)
         })
     }
@@ -164,7 +180,7 @@ impl<R> Reader<R> {
         start: B,
         step: impl FnMut(B, R) -> B,
     ) -> (B, usize) {
-        match self.at.index() == index {
+        match self.at.value.get() == index {
             true => self.fold_values(most, start, step),
             false => (start, 0),
         }
@@ -174,14 +190,13 @@ impl<R> Reader<R> {
 /// An empty queue. `ahead` is for the consumer to find.
 pub(super) fn sequence<R>(ahead: Arc<AtomicUsize>) -> (Writer<R>, Reader<R>) {
     let (sender, receiver) = chain();
-    let at = At::Value(0);
     let writer = Writer {
         queue: sender,
-        at: Cell::new(at),
+        at: At::new(),
     };
     let reader = Reader {
         queue: receiver,
-        at,
+        at: At::new(),
         ahead,
     };
     (writer, reader)

@@ -180,10 +180,10 @@ impl<'w, T> Supply<'w, T> {
         self.pool.free.lock().push(self.own);
     }
 
-    /// The next of the items this worker has already.
+    /// The items this worker has already.
     #[inline]
-    pub(crate) fn own(&mut self) -> Option<Numbered<T>> {
-        self.own.next()
+    pub(crate) fn own(&mut self) -> &mut Own<T> {
+        &mut self.own
     }
 
     /// The next item, waiting for one. `None` when none will come any more, the call is stopped, or

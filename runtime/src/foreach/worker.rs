@@ -59,9 +59,13 @@ impl<'w, T, R> Worker<'w, T, R> {
         self.first.is_some()
     }
 
-    /// Leaves the item that it has taken first to whoever can run one now.
+    /// Leaves the item that it has taken first to whoever can run one now. Not the thread of the consumer: it comes
+    /// for one batch, and would not look again.
     #[cfg(feature = "process")]
     pub(crate) fn let_go(&mut self) {
+        if context::is_consumer() {
+            return;
+        }
         if let Some(first) = self.first.take() {
             let attempt = self.exit.attempt(first.0);
             self.exit.put_back(first, attempt);
@@ -71,11 +75,7 @@ impl<'w, T, R> Worker<'w, T, R> {
 
     /// Runs `body` on every item this worker gets: one value an item.
     pub fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
-        self.each(&mut |batch| {
-            while let Some((index, item)) = batch.next() {
-                batch.exit.value(index, body(item));
-            }
-        });
+        self.each(&mut |batch| batch.each(|exit, index, item| exit.value(index, body(item))));
     }
 
     /// Like [`run`](Self::run); `judge` says what each value means.
@@ -85,11 +85,11 @@ impl<'w, T, R> Worker<'w, T, R> {
         J: Fn(&R) -> Judgement,
     {
         self.each(&mut |batch| {
-            while let Some((index, item)) = batch.next() {
+            batch.each(|exit, index, item| {
                 let value = body(item);
                 let judgement = judge(&value);
-                batch.exit.judged(index, value, judgement);
-            }
+                exit.judged(index, value, judgement);
+            });
         });
     }
 
@@ -125,14 +125,13 @@ impl<'w, T, R> Worker<'w, T, R> {
     /// Runs `body` on every item this worker gets: any number of outputs an item.
     pub fn run_emitting<F: FnMut(T, &ItemContext<'_, R>)>(&mut self, mut body: F) {
         self.each(&mut |batch| {
-            while let Some((index, item)) = batch.next() {
-                let exit = batch.exit;
+            batch.each(|exit, index, item| {
                 body(
                     item,
                     &ItemContext::new(&exit.lane, index, exit.has_limits()),
                 );
                 exit.ended(index);
-            }
+            });
         });
     }
 
@@ -148,7 +147,7 @@ impl<'w, T, R> Worker<'w, T, R> {
             if count == 1 && self.call.slowest.is_wanted() {
                 self.call.slowest.note(index, time);
             }
-            self.exit.lane.flush();
+            self.exit.lane.flush(count);
         }
         if self.call.is_closed() {
             self.give_up_rest();
@@ -283,21 +282,20 @@ impl<'w, T, R> Worker<'w, T, R> {
     fn batch(&mut self, first: Numbered<T>, run: &mut dyn FnMut(&mut Batch<'_, '_, T, R>)) -> u64 {
         let mut batch = Batch {
             call: &self.call,
-            supply: &mut self.supply,
             exit: &self.exit,
             has_limits: self.exit.has_limits(),
-            is_plain: false,
+            head: first.0,
             first: Some(first),
+            before: self.supply.own().begun(),
+            supply: &mut self.supply,
             entered: None,
-            current: 0,
-            count: 0,
         };
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut batch))) {
             batch.entered = None;
             let cause = body_cause(batch.call, payload);
-            batch.exit.failed(batch.current, cause);
+            batch.exit.failed(batch.current(), cause);
         }
-        batch.count
+        batch.count()
     }
 
     /// Ends the items that were taken from the input and will not run.
@@ -337,53 +335,83 @@ impl<'w, T, R> Worker<'w, T, R> {
     }
 }
 
-/// The items that a worker runs in one go, and where it puts what comes of them. In a call with limits
-/// that is one item.
+/// The items that a worker runs in one go, and where it puts what comes of them: one, and then what it has in
+/// hand. In a call with limits that is one item.
+///
+/// What can be told from the hand is not written down for each item.
 struct Batch<'a, 'w, T, R> {
     call: &'a Call,
     supply: &'a mut Supply<'w, T>,
     exit: &'a Exit<T, R>,
     has_limits: bool,
-    /// What comes next is the worker's own next item, and no more.
-    is_plain: bool,
     first: Option<Numbered<T>>,
+    /// The index of the first.
+    head: u64,
+    /// How many items in hand had begun before.
+    before: usize,
     /// The surroundings of the item that runs, where it has its own.
     entered: Option<Entered>,
-    /// The item that runs, or was the last to run.
-    current: u64,
-    count: u64,
 }
 
 impl<T, R> Batch<'_, '_, T, R> {
+    /// Has `one` run each item.
+    #[inline(always)]
+    fn each(&mut self, mut one: impl FnMut(&Exit<T, R>, u64, T)) {
+        // Not as one `Option`, which would be written to memory for each item.
+        let Some((mut index, mut item)) = self.first() else {
+            return;
+        };
+        loop {
+            one(self.exit, index, item);
+            match self.next() {
+                Some(next) => (index, item) = next,
+                None => return,
+            }
+        }
+    }
+
+    /// The first item; or, if that has panicked, the next.
+    fn first(&mut self) -> Option<Numbered<T>> {
+        let Some(first) = self.first.take() else {
+            return self.next();
+        };
+        if self.has_limits {
+            self.entered = self.exit.begin(first.0, &first.1);
+        }
+        Some(first)
+    }
+
     /// The next item to run. What a stop leaves is ended elsewhere, see [`Worker::give_up_rest`].
     ///
     /// Inlined for what goes on and on, which is little.
     #[inline(always)]
     fn next(&mut self) -> Option<Numbered<T>> {
-        if !self.is_plain {
-            return self.first_or_none();
+        if self.has_limits {
+            self.entered = None;
+            return None;
         }
         if self.call.is_closed() {
             return None;
         }
-        let next = self.supply.own()?;
-        self.current = next.0;
-        self.count += 1;
-        Some(next)
+        self.supply.own().next()
     }
 
-    /// The first item; after it none if the call has limits.
-    #[inline(never)]
-    fn first_or_none(&mut self) -> Option<Numbered<T>> {
-        self.entered = None;
-        let next = self.first.take()?;
-        self.is_plain = !self.has_limits;
-        self.current = next.0;
-        self.count += 1;
-        if self.has_limits {
-            self.entered = self.exit.begin(next.0, &next.1);
+    /// How many items have begun after the first.
+    fn others(&mut self) -> usize {
+        self.supply.own().begun() - self.before
+    }
+
+    /// The item that runs, or was the last to run.
+    fn current(&mut self) -> u64 {
+        match self.others() {
+            0 => self.head,
+            _ => self.supply.own().last(),
         }
-        Some(next)
+    }
+
+    /// How many items have begun.
+    fn count(&mut self) -> u64 {
+        1 + self.others() as u64
     }
 }
 
