@@ -2,7 +2,9 @@
 //! filled once and read once.
 //!
 //! What makes it cheap is that the sender looks at nothing that the receiver writes, and the receiver
-//! at one word of the sender's for as many values as there are: the two meet about once a batch. A slot has
+//! at one word of the sender's for as many values as there are: the two meet about once a batch. A block that
+//! was read goes back to the sender, which fills it again: memory that one thread takes and another gives back has
+//! them wait for each other in the allocator. A slot has
 //! room for a value and nothing else. A *mark* may take the place of one, which is a bit; and what is not like
 //! the others, an *extra*, lies beside them, at the place of its mark.
 //!
@@ -19,7 +21,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{CountedArc as Arc, SharedCell};
+use crate::sync::{CountedArc as Arc, Mutex, SharedCell};
 
 /// The slots of the first block. Each has twice as many as the one before it, up to [`MOST`].
 const SLOTS: usize = if cfg!(loom) { 2 } else { 32 };
@@ -121,6 +123,20 @@ impl<T, E> Block<T, E> {
     }
 }
 
+impl<T, E> Block<T, E> {
+    /// As it was when it was new, but for the room for extras. Everything in it has been read.
+    fn clear(&mut self) {
+        for word in self.marks.iter().chain(&self.with_extra) {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.taken.store(0, Ordering::Relaxed);
+        self.filled.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Where the receiver leaves a block for the sender.
+type Returned<T, E> = Arc<Mutex<Option<Arc<Block<T, E>>>>>;
+
 /// Sets a bit of the sender's. It is seen with `filled`, which is stored with `Release` when it passes the place.
 #[inline]
 fn set(bits: &Bits, at: usize) {
@@ -176,6 +192,7 @@ pub(super) struct Sender<T, E> {
     block: UnsafeCell<Arc<Block<T, E>>>,
     /// The first free place.
     at: Cell<usize>,
+    returned: Returned<T, E>,
 }
 
 impl<T, E> Sender<T, E> {
@@ -233,7 +250,7 @@ impl<T, E> Sender<T, E> {
         let old = {
             // SAFETY: `block` ends before it is replaced, and no other reference is made but in `push`.
             let block = unsafe { &*self.block.get() };
-            let next = Block::new(2 * block.slots.len());
+            let next = self.next_block(block.slots.len());
             // SAFETY: `filled` is not at the end, so `next` is the sender's.
             block
                 .next
@@ -248,6 +265,15 @@ impl<T, E> Sender<T, E> {
     }
 }
 
+impl<T, E> Sender<T, E> {
+    /// One that was returned, unless there should be a larger one.
+    fn next_block(&self, slots: usize) -> Arc<Block<T, E>> {
+        let returned = self.returned.lock().take();
+        let returned = returned.filter(|it| it.slots.len() >= slots);
+        returned.unwrap_or_else(|| Block::new(2 * slots))
+    }
+}
+
 /// The end that values are taken out at.
 pub(super) struct Receiver<T, E> {
     block: Arc<Block<T, E>>,
@@ -257,6 +283,7 @@ pub(super) struct Receiver<T, E> {
     plain: usize,
     /// How many places are known to be filled.
     seen: usize,
+    returned: Returned<T, E>,
 }
 
 /// What comes next in a chain.
@@ -308,7 +335,13 @@ impl<T, E> Receiver<T, E> {
                 return;
             };
             self.block.taken.store(self.at, Ordering::Relaxed);
-            (self.block, self.at) = (next, 0);
+            let mut old = std::mem::replace(&mut self.block, next);
+            self.at = 0;
+            // The sender may be just about to let go of it: then it is freed.
+            if let Some(block) = Arc::get_mut(&mut old) {
+                block.clear();
+                *self.returned.lock() = Some(old);
+            }
         }
         self.seen = self.block.filled.load(Ordering::Acquire);
         self.plain = self.block.next_mark(self.at, self.seen);
@@ -380,21 +413,26 @@ impl<T, E> Drop for Receiver<T, E> {
             }
         }
         self.block.taken.store(self.at, Ordering::Relaxed);
+        // None is returned any more.
+        drop(self.returned.lock().take());
     }
 }
 
 /// An empty queue.
 pub(super) fn chain<T, E>() -> (Sender<T, E>, Receiver<T, E>) {
     let block = Block::new(SLOTS);
+    let returned = Arc::new(Mutex::new(None));
     let sender = Sender {
         block: UnsafeCell::new(Arc::clone(&block)),
         at: Cell::new(0),
+        returned: Arc::clone(&returned),
     };
     let receiver = Receiver {
         block,
         at: 0,
         plain: 0,
         seen: 0,
+        returned,
     };
     (sender, receiver)
 }
