@@ -9,7 +9,7 @@ toolchain="+${TOOLCHAIN:-nightly}"
 export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks ${MIRIFLAGS:-}"
 # The chain between workers and consumer, threads, signals.
 cargo "$toolchain" miri test -p runspace --lib --no-default-features --target-dir target/miri -- \
-    chain:: threads:: reorder
+    chain:: hand:: sequence:: barrier:: threads:: reorder scope::
 # What is borrowed by calls and scopes.
 cargo "$toolchain" miri test -p runspace --no-default-features --test capture_and_borrow --target-dir target/miri
 # Runs of numbers as they lie in memory, and frames.

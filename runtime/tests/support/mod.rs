@@ -25,6 +25,8 @@ use runspace::ItemError;
 /// thread cannot be ended and would hide which test it was.
 pub fn within<R: Send + 'static>(secs: u64, body: impl FnOnce() -> R + Send + 'static) -> R {
     let name = thread::current().name().unwrap_or("a test").to_owned();
+    // Miri goes through a program some hundred times slower.
+    let secs = if cfg!(miri) { 100 * secs } else { secs };
     let (done, waiting) = channel::<()>();
     let runner = thread::Builder::new()
         .name(name.clone())
