@@ -4,9 +4,10 @@
 //! What makes it cheap is that the sender looks at nothing that the receiver writes, and the receiver
 //! at one word of the sender's for as many values as there are: the two meet about once a batch. A block that
 //! was read goes back to the sender, which fills it again: memory that one thread takes and another gives back has
-//! them wait for each other in the allocator. A slot has
-//! room for a value and nothing else. A *mark* may take the place of one, which is a bit; and what is not like
-//! the others, an *extra*, lies beside them, at the place of its mark.
+//! them wait for each other in the allocator.
+//!
+//! A slot has room for a value and nothing else. A *mark* may take the place of one, which is a bit; and what is
+//! not like the others, an *extra*, lies beside them, at the place of its mark.
 //!
 //! `unsafe` in this module: the slots of a block, which one side writes and then the other reads. Who
 //! may touch what is said by `filled`: slots and extras below it, and `next` once it is at its end, are the
@@ -121,9 +122,7 @@ impl<T, E> Block<T, E> {
         }
         end
     }
-}
 
-impl<T, E> Block<T, E> {
     /// As it was when it was new, but for the room for extras. Everything in it has been read.
     fn clear(&mut self) {
         for word in self.marks.iter().chain(&self.with_extra) {
@@ -228,7 +227,7 @@ impl<T, E> Sender<T, E> {
     #[inline(always)]
     fn block(&self) -> &Block<T, E> {
         // SAFETY: nothing that uses the reference is code of anybody else's that could call `push` again, so
-        // it ends before `extend` changes the block.
+        // its last use is before `extend` changes the block.
         unsafe { &*self.block.get() }
     }
 
@@ -248,8 +247,7 @@ impl<T, E> Sender<T, E> {
     #[cold]
     fn extend(&self) {
         let old = {
-            // SAFETY: `block` ends before it is replaced, and no other reference is made but in `push`.
-            let block = unsafe { &*self.block.get() };
+            let block = self.block();
             let next = self.next_block(block.slots.len());
             // SAFETY: `filled` is not at the end, so `next` is the sender's.
             block
@@ -257,15 +255,13 @@ impl<T, E> Sender<T, E> {
                 .with_mut(|it| unsafe { *it = Some(Arc::clone(&next)) });
             block.filled.store(block.slots.len(), Ordering::Release);
             self.at.set(0);
-            // SAFETY: as above.
+            // SAFETY: `block` has ended, and whoever has come here has no other: see `block`.
             unsafe { std::mem::replace(&mut *self.block.get(), next) }
         };
         // Values may go with it, if there is no receiver any more: the last thing that is done here.
         drop(old);
     }
-}
 
-impl<T, E> Sender<T, E> {
     /// One that was returned, unless there should be a larger one.
     fn next_block(&self, slots: usize) -> Arc<Block<T, E>> {
         let returned = self.returned.lock().take();

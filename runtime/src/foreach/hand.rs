@@ -77,7 +77,7 @@ impl<T> Hand<T> {
         };
         own.fill(|cards| {
             cards.begin(first, half.len());
-            half.into_iter().for_each(|it| cards.push(it));
+            cards.extend(half);
         });
         true
     }
@@ -131,8 +131,8 @@ impl<T> Cards<T> {
     }
 
     /// Adds items that are at hand.
-    pub(crate) fn extend(&mut self, items: impl Iterator<Item = T>) {
-        self.slots.extend(items.map(MaybeUninit::new));
+    pub(crate) fn extend(&mut self, items: impl IntoIterator<Item = T>) {
+        self.slots.extend(items.into_iter().map(MaybeUninit::new));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -183,7 +183,7 @@ impl<T> Own<T> {
         self.hand.front.load(Ordering::Relaxed)
     }
 
-    /// The index of the item that was begun last.
+    /// The index of the item that was begun last, of those. There has to be one.
     pub(crate) fn last(&self) -> u64 {
         // SAFETY: only this worker makes a `&mut`, in `fill`, which cannot run meanwhile.
         let cards = unsafe { &*self.hand.cards.get() };
@@ -247,7 +247,7 @@ mod tests {
     fn fill<T>(own: &mut Own<T>, first: u64, items: impl ExactSizeIterator<Item = T>) {
         own.fill(|cards| {
             cards.begin(first, items.len());
-            items.for_each(|it| cards.push(it));
+            cards.extend(items);
         });
     }
 
