@@ -6,7 +6,9 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::fs;
-use std::io::Write as _;
+use std::io::{IoSliceMut, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -312,6 +314,7 @@ fn fail(fault: &str, name: &CStr) {
     file.unwrap().write_all(b"+").unwrap();
     let so_far = fs::metadata(&count).unwrap().len();
     let channel = rustix::stdio::stdin();
+    let answer = |bytes: &[u8]| rustix::io::write(answers(channel), bytes).unwrap();
     match fault {
         "exit" => {
             eprintln!("cannot find its licence");
@@ -329,7 +332,7 @@ fn fail(fault: &str, name: &CStr) {
         }
         "begin" => {
             // The first bytes of a greeting.
-            rustix::io::write(channel, &[64, 20, 0]).unwrap();
+            answer(&[64, 20, 0]);
             std::thread::sleep(Duration::from_secs(1000));
         }
         "close" => {
@@ -337,12 +340,12 @@ fn fail(fault: &str, name: &CStr) {
             std::thread::sleep(Duration::from_secs(1000));
         }
         "noise" => {
-            rustix::io::write(channel, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            answer(b"GET / HTTP/1.1\r\n\r\n");
             std::thread::sleep(Duration::from_secs(1000));
         }
         "length" => {
             // A frame of a kind that there is, which claims to be of as many bytes as can be.
-            rustix::io::write(channel, &[64, 255, 255, 255, 255, 255, 255, 255, 127]).unwrap();
+            answer(&[64, 255, 255, 255, 255, 255, 255, 255, 127]);
             std::thread::sleep(Duration::from_secs(1000));
         }
         "protocol" => {
@@ -351,7 +354,7 @@ fn fail(fault: &str, name: &CStr) {
             let mut frame = vec![64];
             frame.extend((body.len() as u64).to_le_bytes());
             frame.extend(body);
-            rustix::io::write(channel, &frame).unwrap();
+            answer(&frame);
             std::thread::sleep(Duration::from_secs(1000));
         }
         "other" => {
@@ -367,6 +370,24 @@ fn fail(fault: &str, name: &CStr) {
         }
         fault => panic!("no fault is called {fault}"),
     }
+}
+
+/// The pipe that this worker is to answer through, which comes with the first byte.
+fn answers(channel: BorrowedFd<'_>) -> OwnedFd {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut byte = [IoSliceMut::new(&mut byte)];
+    recvmsg(channel, &mut byte, &mut control, RecvFlags::empty()).unwrap();
+    let mut descriptors = control.drain().filter_map(|it| match it {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    let pipe = descriptors.next().unwrap();
+    // As long as the process is.
+    std::mem::forget(pipe.try_clone().unwrap());
+    pipe
 }
 
 /// Writes a copy of this program that calls itself another build; answers the two build ids.

@@ -3,17 +3,26 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use rustix::process::{Resource, Rlimit, getrlimit};
 
 use super::entry::Setup;
+use super::sys::environ::Places;
 use super::sys::own::Identity;
+
+/// All variables.
+type Environment = Vec<(OsString, OsString)>;
+
+/// The environment when it was last copied, and where it was then.
+static LAST: ArcSwapOption<(Places, Arc<Environment>)> = ArcSwapOption::const_empty();
 
 /// What a process inherits, as far as it can be told cheaply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Surroundings {
     fixed: Fixed,
-    environment: Vec<(OsString, OsString)>,
+    environment: Arc<Environment>,
     /// Its path, and the directory itself, which may have been moved.
     directory: Option<(PathBuf, u64, u64)>,
 }
@@ -50,7 +59,7 @@ impl Surroundings {
                 limits: LIMITS.map(getrlimit),
                 policy: crate::policy::hand_on(),
             },
-            environment: std::env::vars_os().collect(),
+            environment: environment(),
             directory: path
                 .zip(place)
                 .map(|(path, it)| (path, it.st_dev, it.st_ino)),
@@ -76,7 +85,7 @@ impl Surroundings {
                 command.current_dir(path);
             }
         }
-        if !std::env::vars_os().eq(self.environment.iter().cloned()) {
+        if environment() != self.environment {
             command.env_clear().envs(self.environment.iter().cloned());
         }
     }
@@ -92,7 +101,7 @@ impl Surroundings {
         }
         let mut setup = Setup::default();
         if wanted.environment != self.environment {
-            setup.environment = Some(wanted.environment.clone());
+            setup.environment = Some(wanted.environment.to_vec());
         }
         if wanted.directory.is_none() || wanted.directory != self.directory {
             // A directory that has no path any more can only be inherited.
@@ -100,4 +109,20 @@ impl Surroundings {
         }
         Some(Some(setup))
     }
+}
+
+/// The environment of this process, copied if it has changed.
+fn environment() -> Arc<Environment> {
+    if let Some(last) = &*LAST.load()
+        && last.0.are_the_same()
+    {
+        return Arc::clone(&last.1);
+    }
+    let before = Places::now();
+    let environment = Arc::new(std::env::vars_os().collect());
+    // Not if another thread has changed it meanwhile.
+    if let Some(places) = before.filter(Places::are_the_same) {
+        LAST.store(Some(Arc::new((places, Arc::clone(&environment)))));
+    }
+    environment
 }

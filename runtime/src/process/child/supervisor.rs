@@ -257,7 +257,7 @@ impl Supervisor {
 /// Whether the system has too few descriptors or processes just now.
 pub(crate) fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    let short = [Errno::MFILE, Errno::NFILE, Errno::AGAIN];
+    let short = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::TOOMANYREFS];
     error
         .raw_os_error()
         .is_some_and(|it| short.contains(&Errno::from_raw_os_error(it)))

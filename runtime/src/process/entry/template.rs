@@ -28,7 +28,9 @@ pub(super) fn copies(io: ChildIo) -> Channel {
         };
         match copier.copy() {
             Ok(Copied::Copy) => {
-                let channel = Channel::new(own);
+                let Ok(channel) = Channel::of_child(own) else {
+                    leave(122);
+                };
                 // Before it leaves the template's group: one of which the parent knows nothing is found
                 // by that, should the template be gone.
                 channel.send_bytes(&own::number().to_ne_bytes());

@@ -1,4 +1,9 @@
-//! The two ends of the channel between a process and its child: a pair of stream sockets.
+//! The two ends of the channel between a process and its child.
+//!
+//! A pair of stream sockets, which carries what the child is sent, and tells either side when the other is
+//! gone; and a pipe, which carries what the child answers. A worker answers each item by itself, so that no
+//! crash can take an answer along, and a few bytes cost two to three times as much in a socket as in
+//! a pipe: the system makes a buffer for each time that something is sent.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -7,28 +12,43 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, UCred, recv, recvmsg,
     sendmsg, shutdown, socketpair, sockopt,
 };
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use crate::process::wire::{Sink, Source};
 use crate::vigil::Vigil;
 
 /// How much may be under way in one direction; the system may allow less. With less, the sides wait for
-/// each other too often; with more, it is no longer in the processor's cache when it is read.
+/// each other too often; with more, it is no longer in the processor's cache when it is read. A pipe gets so
+/// much when there is use for it: all of a user's together have a limit.
 const BUFFER: usize = 512 << 10;
+
+/// What a pipe has from the beginning.
+const PIPE: usize = 64 << 10;
 
 /// One end of the channel. Clones are the same end.
 #[derive(Clone, Debug)]
 pub(crate) struct Channel {
     end: Arc<OwnedFd>,
+    answers: Answers,
     /// When this clone has waited long enough for bytes.
     deadline: Option<Instant>,
     /// How this clone waits for bytes.
     vigil: Vigil,
+}
+
+/// This side's end of the pipe.
+#[derive(Clone, Debug)]
+enum Answers {
+    /// In the parent.
+    Come(Arc<OwnedFd>),
+    /// In the child.
+    Go(Arc<OwnedFd>),
 }
 
 /// What happens on the other end.
@@ -54,12 +74,23 @@ impl Channel {
             // Only speed depends on it.
             let _ = sockopt::set_socket_send_buffer_size(end, BUFFER);
         }
-        Ok((Self::new(ours), theirs))
+        let (come, go) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // It lies there until there is a child that takes it.
+        send_descriptors(&ours, &[go.as_fd()])?;
+        Ok((Self::new(ours, Answers::Come(Arc::new(come))), theirs))
     }
 
-    pub(crate) fn new(end: OwnedFd) -> Self {
+    /// In the child: its end of a channel, of which it has been given the socket.
+    pub(crate) fn of_child(end: OwnedFd) -> io::Result<Self> {
+        let [go] = receive_descriptors(&end)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let go = out_of_the_way(go.as_fd())?;
+        Ok(Self::new(end, Answers::Go(Arc::new(go))))
+    }
+
+    fn new(end: OwnedFd, answers: Answers) -> Self {
         Self {
             end: Arc::new(end),
+            answers,
             deadline: None,
             vigil: Vigil::default(),
         }
@@ -68,8 +99,7 @@ impl Channel {
     /// Waits until there is something to read, the end of the stream included. False when it took
     /// longer than `limit`.
     pub(crate) fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
-        let ready = wait(self.end.as_fd(), PollFlags::IN, Some(limit))?;
-        Ok(!ready.is_empty())
+        self.wait_for_bytes_within(Some(limit))
     }
 
     /// Waits until the other end is no longer open, or no longer only closing. `process`, if given, is
@@ -114,7 +144,8 @@ impl Channel {
     /// Receives what [`send_bytes`](Self::send_bytes) has sent. `None` when it does not come in time.
     pub(crate) fn receive_bytes<const N: usize>(&self, limit: Duration) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        if !self.wait_readable(limit).ok()? {
+        let ready = wait(self.end.as_fd(), PollFlags::IN, Some(limit)).ok()?;
+        if ready.is_empty() {
             return None;
         }
         let (_, count) = retry_on_intr(|| recv(&self.end, &mut bytes, RecvFlags::empty())).ok()?;
@@ -123,37 +154,12 @@ impl Channel {
 
     /// Sends one byte, with descriptors.
     pub(crate) fn send_descriptors(&self, descriptors: &[BorrowedFd<'_>; 3]) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        control.push(SendAncillaryMessage::ScmRights(descriptors));
-        let byte = [IoSlice::new(&[1])];
-        retry_on_intr(|| sendmsg(&self.end, &byte, &mut control, SendFlags::NOSIGNAL))?;
-        Ok(())
+        send_descriptors(&self.end, descriptors)
     }
 
     /// What [`send_descriptors`](Self::send_descriptors) has sent; `None` at the end of the stream.
     pub(crate) fn receive_descriptors(&self) -> io::Result<Option<[OwnedFd; 3]>> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut byte = [0];
-        let mut byte = [IoSliceMut::new(&mut byte)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        let got = retry_on_intr(|| recvmsg(&self.end, &mut byte, &mut control, flags))?;
-        if got.bytes == 0 {
-            return Ok(None);
-        }
-        let descriptors: Vec<OwnedFd> = control
-            .drain()
-            .filter_map(|it| match it {
-                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-                _ => None,
-            })
-            .flatten()
-            .collect();
-        let descriptors = <[OwnedFd; 3]>::try_from(descriptors);
-        descriptors
-            .map(Some)
-            .map_err(|_| io::ErrorKind::InvalidData.into())
+        receive_descriptors(&self.end)
     }
 
     /// Ends this side's direction.
@@ -175,22 +181,73 @@ impl Channel {
 
     /// False when the deadline came first.
     fn wait_for_bytes(&mut self) -> io::Result<bool> {
-        let Self {
-            end,
-            deadline,
-            vigil,
-        } = self;
-        // A `recv` that blocks is woken for nothing when the other side reads what this one has sent
-        // before. This is not.
-        let bytes = |limit| wait(end.as_fd(), PollFlags::IN, limit).map(|it| !it.is_empty());
-        let look = || match bytes(Some(Duration::ZERO)) {
+        let mut vigil = std::mem::take(&mut self.vigil);
+        let look = || match self.wait_for_bytes_within(Some(Duration::ZERO)) {
             Ok(false) => None,
             found => Some(found),
         };
-        vigil.keep(look, |_| {
+        let found = vigil.keep(look, |_| {
             let left = |end: Instant| end.saturating_duration_since(Instant::now());
-            bytes(deadline.map(left))
-        })
+            self.wait_for_bytes_within(self.deadline.map(left))
+        });
+        self.vigil = vigil;
+        found
+    }
+
+    /// Waits for something to read, the end of the stream included. False when the time is over.
+    ///
+    /// Reading that blocks would be woken for nothing when the other side reads what this one has sent
+    /// before. This is not.
+    fn wait_for_bytes_within(&self, limit: Option<Duration>) -> io::Result<bool> {
+        let end = self.end.as_fd();
+        match &self.answers {
+            Answers::Come(pipe) => {
+                let mut fds = [
+                    PollFd::new(pipe, PollFlags::IN),
+                    PollFd::from_borrowed_fd(end, PollFlags::RDHUP),
+                ];
+                poll_within(&mut fds, limit)
+            }
+            Answers::Go(_) => Ok(!wait(end, PollFlags::IN, limit)?.is_empty()),
+        }
+    }
+
+    /// Nothing more will come: whether the child had read all that it was sent is the socket's to say.
+    fn learn_end(&self) -> io::Result<()> {
+        /// A process that ends closes one after the other, in no order that is known.
+        const AFTER_THE_PIPE: Duration = Duration::from_millis(100);
+        wait(self.end.as_fd(), PollFlags::RDHUP, Some(AFTER_THE_PIPE))?;
+        match recv(&self.end, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN) => Ok(()),
+            got => got.map(drop).map_err(Into::into),
+        }
+    }
+
+    /// Sends some of an answer: waits until there is room for any of it.
+    fn answer(&self, pipe: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let is_large = parts.iter().map(|it| it.len()).sum::<usize>() > PIPE;
+        loop {
+            let sent = match parts {
+                [part] => retry_on_intr(|| rustix::io::write(pipe, part)),
+                parts => retry_on_intr(|| rustix::io::writev(pipe, parts)),
+            };
+            if sent != Err(Errno::AGAIN) {
+                return Ok(sent?);
+            }
+            if is_large {
+                // Only speed depends on it.
+                let _ = fcntl_setpipe_size(pipe, BUFFER);
+            }
+            let mut fds = [
+                PollFd::new(pipe, PollFlags::OUT),
+                // Told in any case, and nothing else shall be.
+                PollFd::from_borrowed_fd(self.end.as_fd(), PollFlags::empty()),
+            ];
+            poll_within(&mut fds, None)?;
+            if !fds[1].revents().is_empty() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
     }
 
     /// The process that made the channel, and with whose rights.
@@ -204,13 +261,25 @@ impl Source for Channel {
         if !self.wait_for_bytes()? {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let ((read, _), _) = recv(&self.end, to, RecvFlags::empty())?;
-        Ok(read)
+        let Answers::Come(pipe) = &self.answers else {
+            let ((read, _), _) = recv(&self.end, to, RecvFlags::empty())?;
+            return Ok(read);
+        };
+        match rustix::io::read(pipe, &mut *to) {
+            Ok(([], _)) | Err(Errno::AGAIN) => {
+                self.learn_end()?;
+                Ok(&[])
+            }
+            read => Ok(read?.0),
+        }
     }
 }
 
 impl Sink for Channel {
     fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Answers::Go(pipe) = &self.answers {
+            return self.answer(pipe, parts);
+        }
         if let [part] = parts {
             let sent = retry_on_intr(|| rustix::net::send(&self.end, part, SendFlags::NOSIGNAL))?;
             return Ok(sent);
@@ -222,15 +291,71 @@ impl Sink for Channel {
     }
 }
 
+/// Sends one byte, with descriptors.
+fn send_descriptors<const N: usize>(
+    end: &OwnedFd,
+    descriptors: &[BorrowedFd<'_>; N],
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); MOST_SPACE];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(descriptors));
+    let byte = [IoSlice::new(&[1])];
+    retry_on_intr(|| sendmsg(end, &byte, &mut control, SendFlags::NOSIGNAL))?;
+    Ok(())
+}
+
+/// What [`send_descriptors`] has sent; `None` at the end of the stream.
+fn receive_descriptors<const N: usize>(end: &OwnedFd) -> io::Result<Option<[OwnedFd; N]>> {
+    let mut space = [MaybeUninit::uninit(); MOST_SPACE];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut byte = [IoSliceMut::new(&mut byte)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let got = retry_on_intr(|| recvmsg(end, &mut byte, &mut control, flags))?;
+    if got.bytes == 0 {
+        return Ok(None);
+    }
+    let descriptors: Vec<OwnedFd> = control
+        .drain()
+        .filter_map(|it| match it {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let descriptors = <[OwnedFd; N]>::try_from(descriptors);
+    descriptors
+        .map(Some)
+        .map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// Room for the most descriptors that are sent at a time.
+const MOST_SPACE: usize = rustix::cmsg_space!(ScmRights(3));
+
+/// The same descriptor, out of the way of programs that expect the lowest numbers, and of those that close
+/// them.
+pub(super) fn out_of_the_way(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let place = [200, 20, 3].into_iter();
+    let mut taken = place.map(|least| fcntl_dupfd_cloexec(fd, least));
+    Ok(taken.find(Result::is_ok).unwrap_or(Err(Errno::MFILE))?)
+}
+
 fn wait(end: BorrowedFd<'_>, events: PollFlags, limit: Option<Duration>) -> io::Result<PollFlags> {
-    let start = limit.map(|_| Instant::now());
+    let mut fds = [PollFd::from_borrowed_fd(end, events)];
+    poll_within(&mut fds, limit)?;
+    Ok(fds[0].revents())
+}
+
+/// Waits until something has come of one of `fds`. False when the time is over.
+fn poll_within(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<bool> {
+    // Who does not wait needs no clock.
+    let limit = limit.map(|limit| (limit, (!limit.is_zero()).then(Instant::now)));
     loop {
         let left = limit
-            .zip(start)
-            .map(|(limit, start)| timespec(limit.saturating_sub(start.elapsed())));
-        let mut fds = [PollFd::from_borrowed_fd(end, events)];
-        match poll(&mut fds, left.as_ref()) {
-            Ok(_) => return Ok(fds[0].revents()),
+            .map(|(limit, start)| limit.saturating_sub(start.map_or(limit, |it| it.elapsed())))
+            .map(timespec);
+        match poll(fds, left.as_ref()) {
+            Ok(count) => return Ok(count > 0),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -241,5 +366,116 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+    use crate::process::testing::within;
+
+    fn pair() -> (Channel, Channel) {
+        let (parent, socket) = Channel::pair().expect("a channel");
+        (parent, Channel::of_child(socket).expect("its other end"))
+    }
+
+    fn send_all(channel: &mut Channel, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let sent = channel.send(&[IoSlice::new(&bytes[..1]), IoSlice::new(&bytes[1..])])?;
+            bytes = &bytes[sent..];
+        }
+        Ok(())
+    }
+
+    fn read_all(channel: &mut Channel) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            match channel.read(&mut [MaybeUninit::uninit(); 1000])? {
+                [] => return Ok(all),
+                read => all.extend_from_slice(read),
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_longer_than_the_pipe_arrives() {
+        within(10, || {
+            let (mut parent, mut child) = pair();
+            let bytes: Vec<u8> = (0..3_000_000).map(|it| (it % 251) as u8).collect();
+            let sent = bytes.clone();
+            let sender = std::thread::spawn(move || send_all(&mut child, &sent));
+            assert!(read_all(&mut parent).expect("its end") == bytes);
+            sender.join().unwrap().expect("there was room in the end");
+        });
+    }
+
+    #[test]
+    fn the_end_comes_after_what_was_answered() {
+        within(10, || {
+            let (mut parent, mut child) = pair();
+            assert!(!parent.wait_readable(Duration::from_millis(10)).unwrap());
+            send_all(&mut child, b"last").unwrap();
+            child.close();
+            drop(child);
+            assert!(parent.wait_readable(Duration::from_secs(5)).unwrap());
+            assert_eq!(read_all(&mut parent).unwrap(), b"last");
+        });
+    }
+
+    #[test]
+    fn a_child_that_goes_without_reading_is_told_from_one_that_has_read() {
+        within(10, || {
+            let (mut parent, child) = pair();
+            send_all(&mut parent, b"for nobody").unwrap();
+            drop(child);
+            let error = read_all(&mut parent).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+
+            let (mut parent, child) = pair();
+            send_all(&mut parent, b"for nobody").unwrap();
+            // The pipe may be closed first.
+            let socket = Arc::clone(&child.end);
+            drop(child);
+            let slow = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(10));
+                drop(socket);
+            });
+            let error = read_all(&mut parent).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            slow.join().unwrap();
+
+            let (mut parent, mut child) = pair();
+            send_all(&mut parent, b"read").unwrap();
+            assert_eq!(
+                child.read(&mut [MaybeUninit::uninit(); 9]).unwrap(),
+                b"read"
+            );
+            drop(child);
+            assert_eq!(read_all(&mut parent).unwrap(), b"");
+        });
+    }
+
+    #[test]
+    fn who_waits_for_room_is_freed_when_the_channel_closes() {
+        within(10, || {
+            let (parent, mut child) = pair();
+            let sender = std::thread::spawn(move || send_all(&mut child, &vec![1; 3_000_000]));
+            // Full, or nearly: it cannot be done before it is read.
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!sender.is_finished());
+            parent.close();
+            let error = sender.join().unwrap().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        });
+    }
+
+    #[test]
+    fn a_deadline_ends_a_wait_for_an_answer() {
+        within(10, || {
+            let (mut parent, _child) = pair();
+            parent.set_deadline(Some(Instant::now() + Duration::from_millis(10)));
+            let error = read_all(&mut parent).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        });
     }
 }

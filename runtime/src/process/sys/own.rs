@@ -5,13 +5,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::UCred;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::capabilities;
 
-use super::channel::Channel;
+use super::channel::{Channel, out_of_the_way};
 
 /// Why a process that was started as a worker is none.
 #[derive(Debug)]
@@ -24,6 +23,12 @@ pub(crate) enum NotAWorker {
 impl From<rustix::io::Errno> for NotAWorker {
     fn from(error: rustix::io::Errno) -> Self {
         Self::Io(error.into())
+    }
+}
+
+impl From<io::Error> for NotAWorker {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
@@ -41,14 +46,9 @@ pub(crate) fn take_channel() -> Result<Channel, NotAWorker> {
     if !is_parent || !has_rights_of(&maker) {
         return Err(NotAWorker::Stranger);
     }
-    // Out of the way of programs that expect the lowest numbers, and of those that close them.
-    let place = [200, 20, 3].into_iter();
-    let mut taken = place.map(|least| fcntl_dupfd_cloexec(stdin(), least));
-    let end = taken
-        .find(Result::is_ok)
-        .unwrap_or(Err(rustix::io::Errno::MFILE))?;
+    let end = out_of_the_way(stdin())?;
     dup2_stdin(nothing_to_read()?)?;
-    Ok(Channel::new(end))
+    Ok(Channel::of_child(end)?)
 }
 
 /// Whether this process has no rights that `maker` has not.
@@ -71,7 +71,7 @@ fn has_rights_of(maker: &UCred) -> bool {
 
 /// The number of this process.
 pub(crate) fn number() -> i32 {
-    rustix::process::getpid().as_raw_nonzero().get()
+    crate::per_process::id().cast_signed()
 }
 
 /// Makes this process, which is a copy of another worker just made, a worker of its own.
@@ -129,7 +129,7 @@ impl Identity {
     pub(crate) fn of_this_thread() -> Self {
         use rustix::process::{getegid, geteuid, getgid, getuid};
         Self {
-            pid: std::process::id(),
+            pid: crate::per_process::id(),
             users: [getuid().as_raw(), geteuid().as_raw()],
             groups: [getgid().as_raw(), getegid().as_raw()],
             bound: rustix::thread::no_new_privs().unwrap_or(false),
