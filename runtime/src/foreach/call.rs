@@ -448,6 +448,15 @@ impl Call {
         }
     }
 
+    /// Whether a consumer that has had everything waits for a lot, and not for the next result: it would
+    /// take each from under the hands of the worker that makes it, to the cost of both. Where there is
+    /// enough to come for a lot, one wakes it.
+    pub(crate) fn comes_in_lots(&self) -> bool {
+        /// With fewer it follows as well.
+        const LEAST: u64 = 64;
+        self.pace.batch() as u64 >= LEAST && self.lot() >= LEAST && !self.input_ended()
+    }
+
     /// How many outputs an item may be ahead of the consumer.
     pub(crate) fn quota(&self) -> usize {
         /// Without a `buffer`: enough to keep both sides busy.

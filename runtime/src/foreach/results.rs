@@ -561,12 +561,16 @@ impl<R> Live<R> {
         } = self;
         let head = order.as_ref().map(Reorder::head);
         let is_here = call.target.is_here();
+        let in_lots = call.comes_in_lots();
         let mut looks = 0;
         let look = || {
             looks += 1;
             // A mark that a hint came too early for is made up for after the first sleep.
-            let event =
-                poll(intake, head).or_else(|| (looks > 1).then(|| poll_all(intake, head))?);
+            let event = match looks {
+                1 if in_lots => None,
+                1 => poll(intake, head),
+                _ => poll(intake, head).or_else(|| poll_all(intake, head)),
+            };
             if let Some(event) = event {
                 return Some(Waited::Event(event));
             }
