@@ -2,9 +2,11 @@
 //!
 //! To go to sleep and to be woken costs some microseconds on either side: more than an item whose
 //! process waits for it. Where what was waited for came at once the last time, a vigil looks for it for a
-//! moment before it sleeps. It gives way to whoever wants the processor, and ends when somebody has
+//! moment before it sleeps. A thread that is given one short piece of work after the other is awake for the
+//! next, and so is the one that waits for it. It gives way to whoever wants the processor, and ends when somebody has
 //! taken it: a sleeper is woken with some precedence, one that gives way has none.
 
+use std::cell::Cell;
 #[cfg(not(loom))]
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,19 @@ const SOON: Duration = Duration::from_micros(60);
 /// Giving way takes less than this when nobody has use for it.
 #[cfg(not(loom))]
 const TAKEN: Duration = Duration::from_micros(15);
+
+thread_local! {
+    static HERE: Cell<Vigil> = Cell::default();
+}
+
+/// Like [`Vigil::keep`], for the waits of this thread for what others do for it.
+pub(crate) fn keep<V, F: FnMut() -> Option<V>>(look: F, sleep: impl FnOnce(F) -> V) -> V {
+    // At the end of a thread there is none any more.
+    let mut vigil = HERE.try_with(Cell::take).unwrap_or_default();
+    let value = vigil.keep(look, sleep);
+    let _ = HERE.try_with(|it| it.set(vigil));
+    value
+}
 
 /// Who waits for one thing after the other.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,7 @@ use super::report::Report;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
 use crate::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::vigil::Vigil;
+use crate::vigil::{self, Vigil};
 
 /// The results of [`foreach_parallel!`](crate::foreach_parallel), as they are made.
 ///
@@ -70,6 +70,10 @@ struct Live<R> {
     /// How this waits for what comes from other processes.
     vigil: Vigil,
 }
+
+/// A call of so few items may be over before a reader that goes to sleep has been woken. Later on a reader
+/// that stays awake takes the processor from the workers.
+const YOUNG: u64 = 16;
 
 impl<R> Results<R> {
     pub(crate) fn live(call: Arc<Call>, outlet: Arc<Outlet<R>>, ordered: bool) -> Self {
@@ -556,7 +560,8 @@ impl<R> Live<R> {
             call,
             intake,
             order,
-            vigil,
+            vigil: own,
+            consumed,
             ..
         } = self;
         let head = order.as_ref().map(Reorder::head);
@@ -582,7 +587,9 @@ impl<R> Live<R> {
             over.then(|| intake.poll_all().map_or(Waited::Over, Waited::Event))
         };
         if call.runs_elsewhere {
-            vigil.keep(look, |look| call.to_consumer.wait(look))
+            own.keep(look, |look| call.to_consumer.wait(look))
+        } else if *consumed < YOUNG {
+            vigil::keep(look, |look| call.to_consumer.wait(look))
         } else {
             call.to_consumer.wait(look)
         }

@@ -244,7 +244,7 @@ fn sleep(cores: &[&Arc<Core>], limit: Limit, ready: impl Fn() -> bool) -> bool {
     cores.iter().for_each(|it| it.watch(&signal));
     let mut on_time = true;
     while !ready() && on_time {
-        on_time = signal.sleep(limit);
+        on_time = signal.wait(limit);
     }
     cores.iter().for_each(|it| it.unwatch(&signal));
     on_time || ready()

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::error::drop_quietly;
 use crate::sync::{Condvar, Mutex};
+use crate::vigil;
 
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,15 @@ pub(crate) struct Threads {
 /// Where an idle thread waits for its next task.
 #[derive(Default)]
 struct Slot {
-    task: Mutex<Option<Task>>,
+    desk: Mutex<Desk>,
     given: Condvar,
+}
+
+#[derive(Default)]
+struct Desk {
+    task: Option<Task>,
+    /// The thread has to be woken for it.
+    sleeps: bool,
 }
 
 /// The threads of this process.
@@ -81,7 +89,8 @@ impl Threads {
         loop {
             run(task);
             self.idle.lock().push(Arc::clone(&slot));
-            match self.next(&slot) {
+            let next = vigil::keep(|| slot.look().map(Some), |_| self.next(&slot));
+            match next {
                 Some(next) => task = next,
                 None => return,
             }
@@ -116,27 +125,31 @@ impl Threads {
 
 impl Slot {
     fn give(&self, task: Task) {
-        *self.task.lock() = Some(task);
-        self.given.notify_one();
+        let mut desk = self.desk.lock();
+        desk.task = Some(task);
+        let sleeps = desk.sleeps;
+        drop(desk);
+        if sleeps {
+            self.given.notify_one();
+        }
+    }
+
+    fn look(&self) -> Option<Task> {
+        self.desk.lock().task.take()
     }
 
     fn take(&self, limit: Option<Duration>) -> Option<Task> {
-        let mut task = self.task.lock();
-        loop {
-            if task.is_some() {
-                return task.take();
-            }
+        let mut desk = self.desk.lock();
+        desk.sleeps = true;
+        let mut late = false;
+        while desk.task.is_none() && !late {
             match limit {
-                None => task = self.given.wait(task),
-                Some(limit) => {
-                    let late;
-                    (task, late) = self.given.wait_timeout(task, limit);
-                    if late {
-                        return task.take();
-                    }
-                }
+                None => desk = self.given.wait(desk),
+                Some(limit) => (desk, late) = self.given.wait_timeout(desk, limit),
             }
         }
+        desk.sleeps = false;
+        desk.task.take()
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::work::Work;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::vigil;
 
 /// What an idle runspace is told.
 pub(super) enum Order {
@@ -15,40 +16,57 @@ pub(super) enum Order {
 
 #[derive(Default)]
 pub(super) struct Slot {
-    order: Mutex<Option<Order>>,
+    desk: Mutex<Desk>,
     given: Condvar,
+}
+
+#[derive(Default)]
+struct Desk {
+    order: Option<Order>,
+    /// The runspace has to be woken for it.
+    sleeps: bool,
 }
 
 impl Slot {
     /// Tells the runspace what to do. Whoever calls this has taken the slot off the idle ones.
     pub(super) fn give(&self, order: Order) {
-        *self.order.lock() = Some(order);
-        self.given.notify_one();
+        let mut desk = self.desk.lock();
+        desk.order = Some(order);
+        self.wake(desk);
     }
 
     /// Has the runspace look again, unless it has been told something in the meantime.
     pub(super) fn nudge(&self) {
-        self.order.lock().get_or_insert(Order::Look);
-        self.given.notify_one();
+        let mut desk = self.desk.lock();
+        desk.order.get_or_insert(Order::Look);
+        self.wake(desk);
+    }
+
+    fn wake(&self, desk: MutexGuard<'_, Desk>) {
+        let sleeps = desk.sleeps;
+        drop(desk);
+        if sleeps {
+            self.given.notify_one();
+        }
     }
 
     /// The next order; `None` when there is none within the limit.
     pub(super) fn take(&self, limit: Option<Duration>) -> Option<Order> {
-        let mut order = self.order.lock();
-        loop {
-            if order.is_some() {
-                return order.take();
-            }
+        let look = || self.desk.lock().order.take().map(Some);
+        vigil::keep(look, |_| self.sleep(limit))
+    }
+
+    fn sleep(&self, limit: Option<Duration>) -> Option<Order> {
+        let mut desk = self.desk.lock();
+        desk.sleeps = true;
+        let mut late = false;
+        while desk.order.is_none() && !late {
             match limit {
-                None => order = self.given.wait(order),
-                Some(limit) => {
-                    let late;
-                    (order, late) = self.given.wait_timeout(order, limit);
-                    if late {
-                        return order.take();
-                    }
-                }
+                None => desk = self.given.wait(desk),
+                Some(limit) => (desk, late) = self.given.wait_timeout(desk, limit),
             }
         }
+        desk.sleeps = false;
+        desk.order.take()
     }
 }

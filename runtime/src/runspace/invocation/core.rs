@@ -15,6 +15,7 @@ use crate::runspace::host::{Host, Kind, Seat, Title, Work};
 use crate::stop::{OnStop, StopToken};
 use crate::sync::{Condvar, Mutex};
 use crate::trace::{self, Place};
+use crate::vigil;
 
 /// What an invocation runs. It delivers its value itself; it owns what was captured.
 pub(in crate::runspace) type Body = Box<dyn FnOnce(&mut RunspaceContext) + Send>;
@@ -126,6 +127,16 @@ impl Core {
 
     /// Waits for the end. False when the time ran out; there is no limit without one.
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
+        let is_over = || matches!(self.progress.lock().phase, Phase::Finished(_));
+        let is_late = || until.is_some_and(|it| it <= Instant::now());
+        let look = || match is_over() {
+            true => Some(true),
+            false => is_late().then_some(false),
+        };
+        vigil::keep(look, |_| self.sleep(until))
+    }
+
+    fn sleep(&self, until: Option<Instant>) -> bool {
         let mut progress = self.progress.lock();
         while !matches!(progress.phase, Phase::Finished(_)) {
             progress = match until {
