@@ -121,6 +121,23 @@ mod tests {
     }
 
     #[test]
+    fn the_waits_of_a_thread_learn_from_each_other() {
+        let looks = || {
+            let looks = Cell::new(0);
+            let look = || {
+                looks.set(looks.get() + 1);
+                (looks.get() > 1).then_some(())
+            };
+            super::keep(look, |_| ());
+            looks.get()
+        };
+        // A wait of which nothing is known, and others until one was short.
+        while looks() == 0 {}
+        super::keep(|| None, |_| std::thread::sleep(Duration::from_millis(1)));
+        assert_eq!(looks(), 0);
+    }
+
+    #[test]
     fn what_is_found_needs_no_sleep() {
         let mut vigil = Vigil { is_hopeful: true };
         let found = vigil.keep(|| Some(1), |_| unreachable!("it is there"));

@@ -448,6 +448,12 @@ impl Call {
         }
     }
 
+    /// Whether there is one item at a time: of its feeder, its worker and its reader two always wait, and not
+    /// for long if items are cheap. Who stays awake for it takes the processor from nobody.
+    pub(crate) fn goes_in_step(&self) -> bool {
+        self.window() == 1
+    }
+
     /// Whether a consumer that has had everything waits for a lot, and not for the next result: it would
     /// take each from under the hands of the worker that makes it, to the cost of both. Where there is
     /// enough to come for a lot, one wakes it.

@@ -588,7 +588,7 @@ impl<R> Live<R> {
         };
         if call.runs_elsewhere {
             own.keep(look, |look| call.to_consumer.wait(look))
-        } else if *consumed < YOUNG {
+        } else if *consumed < YOUNG || call.goes_in_step() {
             vigil::keep(look, |look| call.to_consumer.wait(look))
         } else {
             call.to_consumer.wait(look)

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::entry::Inlet;
 use super::hand::Cards;
 use crate::error::{Cause, PanicPayload};
+use crate::vigil;
 
 /// What the user gave as items. Only what is here is compiled for each type of iterator.
 pub(crate) trait Source<T>: Send {
@@ -181,7 +182,11 @@ impl<T> Intake<T> {
         };
         look().unwrap_or_else(|| {
             self.rouse_for_all();
-            self.call.to_feeder.wait(look)
+            let sleep = |look| self.call.to_feeder.wait(look);
+            match self.call.goes_in_step() {
+                true => vigil::keep(look, sleep),
+                false => sleep(look),
+            }
         })
     }
 

@@ -14,6 +14,7 @@ use crate::context;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::threads;
+use crate::vigil;
 
 pub(crate) use super::hand::Numbered;
 
@@ -203,6 +204,9 @@ impl<'w, T> Supply<'w, T> {
             // The first look comes before the sleep.
             self.look(call, looks > 1)
         };
+        if call.goes_in_step() {
+            return vigil::keep(look, |look| call.to_workers.wait_with(look, until_due));
+        }
         call.to_workers.wait_with(look, until_due)
     }
 
