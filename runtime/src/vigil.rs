@@ -128,12 +128,12 @@ mod tests {
                 looks.set(looks.get() + 1);
                 (looks.get() > 1).then_some(())
             };
-            super::keep(look, |_| ());
+            keep(look, |_| ());
             looks.get()
         };
         // A wait of which nothing is known, and others until one was short.
         while looks() == 0 {}
-        super::keep(|| None, |_| std::thread::sleep(Duration::from_millis(1)));
+        keep(|| None, |_| std::thread::sleep(Duration::from_millis(1)));
         assert_eq!(looks(), 0);
     }
 

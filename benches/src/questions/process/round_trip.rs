@@ -43,8 +43,13 @@ fn ask(setup: &Setup) -> Answer {
         MOST,
         race.of(OURS).wall().map(|it| it / ITEMS as f64),
     ));
+    answer.bar(Bar::seconds(
+        "the same, a call of its own",
+        MOST,
+        race.of(CALL).wall().map(|it| it / ITEMS as f64),
+    ));
     answer.bar(Bar::times(
-        "the same, of two pipes",
+        "the same in a running call, of two pipes",
         MOST / PIPES_THEN,
         race.ratio(OURS, PIPES),
     ));
@@ -55,7 +60,7 @@ fn ask(setup: &Setup) -> Answer {
     );
     answer.say(standings(&near, ITEMS, "per item", &[PIPES, PROCSPAWN]));
     answer.bar(Bar::seconds(
-        "the same, on one processor",
+        "the same in a running call, on one processor",
         MOST,
         near.of(OURS).wall().map(|it| it / ITEMS as f64),
     ));
