@@ -14,6 +14,7 @@ use super::super::link::Start;
 use super::super::sys::limits::Limits;
 use super::super::testing::{Kept, children, eventually, runs, within};
 use super::*;
+use crate::context;
 use crate::stop::StopToken;
 
 /// What came of all items, by index.
@@ -254,6 +255,22 @@ fn a_killed_idle_worker_costs_nothing() {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
             eventually("its death", || !runs(pid));
         }
+    });
+}
+
+#[test]
+fn a_state_that_says_much_does_not_wait_for_an_item_that_is_large() {
+    within(60, || {
+        let maker = |()| {
+            |worker: &mut ItemLoop<'_, Vec<u8>, usize>| {
+                let job = context::current().job.expect("it runs for a call");
+                // More than the channel takes, before it looks at the item, which is more than that too.
+                (0..2000).for_each(|_| job.note(1, "a line of what a library logs".repeat(30)));
+                worker.run(|bytes| bytes.len());
+            }
+        };
+        let ends = run_all(&pool(1), 1, vec![vec![1; 8 << 20]], (), None, maker);
+        assert_eq!(*ends[&0].as_ref().unwrap(), 8 << 20);
     });
 }
 

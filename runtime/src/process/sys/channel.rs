@@ -5,6 +5,7 @@
 //! crash can take an answer along, and a few bytes cost two to three times as much in a socket as in
 //! a pipe: the system makes a buffer for each time that something is sent.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,7 +21,8 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-use crate::process::wire::{Sink, Source};
+use crate::process::wire::{Sink, Source, copy};
+use crate::sync::Mutex;
 use crate::vigil::Vigil;
 
 /// How much may be under way in one direction; the system may allow less. With less, the sides wait for
@@ -30,6 +32,10 @@ const BUFFER: usize = 512 << 10;
 
 /// What a pipe has from the beginning.
 const PIPE: usize = 64 << 10;
+
+/// How much is read before it is asked for, so that what is to be sent can go on. A child that has more to say
+/// before it reads has to wait.
+const MOST_EARLY: usize = 16 << 20;
 
 /// One end of the channel. Clones are the same end.
 #[derive(Clone, Debug)]
@@ -46,9 +52,18 @@ pub(crate) struct Channel {
 #[derive(Clone, Debug)]
 enum Answers {
     /// In the parent.
-    Come(Arc<OwnedFd>),
+    Come(Arc<Incoming>),
     /// In the child.
     Go(Arc<OwnedFd>),
+}
+
+/// Where answers come from.
+#[derive(Debug)]
+struct Incoming {
+    pipe: OwnedFd,
+    /// What was read while there was something to be sent: a child that cannot get rid of what it has to say
+    /// does not come to read that.
+    early: Mutex<VecDeque<u8>>,
 }
 
 /// What happens on the other end.
@@ -77,7 +92,11 @@ impl Channel {
         let (come, go) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         // It lies there until there is a child that takes it.
         send_descriptors(&ours, &[go.as_fd()])?;
-        Ok((Self::new(ours, Answers::Come(Arc::new(come))), theirs))
+        let incoming = Incoming {
+            pipe: come,
+            early: Mutex::default(),
+        };
+        Ok((Self::new(ours, Answers::Come(Arc::new(incoming))), theirs))
     }
 
     /// In the child: its end of a channel, of which it has been given the socket.
@@ -201,12 +220,12 @@ impl Channel {
     fn wait_for_bytes_within(&self, limit: Option<Duration>) -> io::Result<bool> {
         let end = self.end.as_fd();
         match &self.answers {
-            Answers::Come(pipe) => {
+            Answers::Come(incoming) => {
                 let mut fds = [
-                    PollFd::new(pipe, PollFlags::IN),
+                    PollFd::new(&incoming.pipe, PollFlags::IN),
                     PollFd::from_borrowed_fd(end, PollFlags::RDHUP),
                 ];
-                poll_within(&mut fds, limit)
+                Ok(!incoming.early.lock().is_empty() || poll_within(&mut fds, limit)?)
             }
             Answers::Go(_) => Ok(!wait(end, PollFlags::IN, limit)?.is_empty()),
         }
@@ -221,6 +240,27 @@ impl Channel {
             Err(Errno::AGAIN) => Ok(()),
             got => got.map(drop).map_err(Into::into),
         }
+    }
+
+    /// Waits until there is room to send something, and takes in what the child says meanwhile.
+    fn wait_to_send(&self, incoming: &Incoming) -> io::Result<()> {
+        let mut early = incoming.early.lock();
+        let mut fds = [
+            PollFd::from_borrowed_fd(self.end.as_fd(), PollFlags::OUT),
+            PollFd::new(&incoming.pipe, PollFlags::IN),
+        ];
+        if early.len() < MOST_EARLY {
+            poll_within(&mut fds, None)?;
+        }
+        if !fds[1].revents().contains(PollFlags::IN) {
+            // Perhaps it has closed its end of the pipe, and says nothing more.
+            poll_within(&mut fds[..1], None)?;
+        } else if fds[0].revents().is_empty() {
+            let mut bytes = [0; 16 << 10];
+            let read = retry_on_intr(|| rustix::io::read(&incoming.pipe, &mut bytes))?;
+            early.extend(&bytes[..read]);
+        }
+        Ok(())
     }
 
     /// Sends some of an answer: waits until there is room for any of it.
@@ -261,11 +301,18 @@ impl Source for Channel {
         if !self.wait_for_bytes()? {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let Answers::Come(pipe) = &self.answers else {
+        let Answers::Come(incoming) = &self.answers else {
             let ((read, _), _) = recv(&self.end, to, RecvFlags::empty())?;
             return Ok(read);
         };
-        match rustix::io::read(pipe, &mut *to) {
+        let mut early = incoming.early.lock();
+        if !early.is_empty() {
+            let read = copy(early.as_slices().0, to);
+            early.drain(..read.len());
+            return Ok(read);
+        }
+        drop(early);
+        match rustix::io::read(&incoming.pipe, &mut *to) {
             Ok(([], _)) | Err(Errno::AGAIN) => {
                 self.learn_end()?;
                 Ok(&[])
@@ -277,17 +324,25 @@ impl Source for Channel {
 
 impl Sink for Channel {
     fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Answers::Go(pipe) = &self.answers {
-            return self.answer(pipe, parts);
-        }
-        if let [part] = parts {
-            let sent = retry_on_intr(|| rustix::net::send(&self.end, part, SendFlags::NOSIGNAL))?;
-            return Ok(sent);
-        }
-        let mut nothing = SendAncillaryBuffer::default();
+        let incoming = match &self.answers {
+            Answers::Go(pipe) => return self.answer(pipe, parts),
+            Answers::Come(incoming) => incoming,
+        };
         // Without a signal: a parent may have SIGPIPE as the system sets it, deadly.
-        let sent = retry_on_intr(|| sendmsg(&self.end, parts, &mut nothing, SendFlags::NOSIGNAL))?;
-        Ok(sent)
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        loop {
+            let sent = match parts {
+                [part] => retry_on_intr(|| rustix::net::send(&self.end, part, flags)),
+                parts => {
+                    let mut nothing = SendAncillaryBuffer::default();
+                    retry_on_intr(|| sendmsg(&self.end, parts, &mut nothing, flags))
+                }
+            };
+            if sent != Err(Errno::AGAIN) {
+                return Ok(sent?);
+            }
+            self.wait_to_send(incoming)?;
+        }
     }
 }
 
@@ -406,6 +461,48 @@ mod tests {
             let sender = std::thread::spawn(move || send_all(&mut child, &sent));
             assert!(read_all(&mut parent).expect("its end") == bytes);
             sender.join().unwrap().expect("there was room in the end");
+        });
+    }
+
+    #[test]
+    fn neither_side_waits_for_the_other_to_read() {
+        within(10, || {
+            let (mut parent, mut child) = pair();
+            let sent: Vec<u8> = (0..4_000_000).map(|it| (it % 251) as u8).collect();
+            let wanted = sent.clone();
+            let there = std::thread::spawn(move || {
+                send_all(&mut child, &[7; 1_000_000]).unwrap();
+                let mut read = Vec::new();
+                while read.len() < wanted.len() {
+                    read.extend_from_slice(child.read(&mut [MaybeUninit::uninit(); 9000]).unwrap());
+                }
+                assert!(read == wanted);
+                send_all(&mut child, &[8; 5]).unwrap();
+            });
+            send_all(&mut parent, &sent).unwrap();
+            let said = read_all(&mut parent).unwrap();
+            assert!(said[..1_000_000] == [7; 1_000_000]);
+            assert_eq!(said[1_000_000..], [8; 5]);
+            there.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_child_that_closes_its_answers_is_still_sent_to() {
+        within(10, || {
+            let (mut parent, child) = pair();
+            let socket = Arc::clone(&child.end);
+            drop(child);
+            let there = std::thread::spawn(move || {
+                let mut left = 4_000_000;
+                while left > 0 {
+                    let mut bytes = [0; 9000];
+                    left -= recv(&socket, &mut bytes, RecvFlags::empty()).unwrap().0;
+                    std::thread::yield_now();
+                }
+            });
+            send_all(&mut parent, &[1; 4_000_000]).unwrap();
+            there.join().unwrap();
         });
     }
 

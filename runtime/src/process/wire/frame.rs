@@ -415,6 +415,19 @@ fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     unsafe { &mut *(bytes as *mut [MaybeUninit<u8>]) }
 }
 
+/// Writes as much of `bytes` to the front of `to` as fits there, and answers that front.
+#[allow(unsafe_code)]
+pub(crate) fn copy<'a>(bytes: &[u8], to: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
+    let count = bytes.len().min(to.len());
+    let front = &mut to[..count];
+    for (place, byte) in front.iter_mut().zip(bytes) {
+        place.write(*byte);
+    }
+    let front: *const [MaybeUninit<u8>] = front;
+    // SAFETY: the layouts are the same, the borrow goes on, and all of it has just been written.
+    unsafe { &*(front as *const [u8]) }
+}
+
 /// Why a value was not sent.
 #[derive(Debug)]
 pub(crate) enum SendError {
