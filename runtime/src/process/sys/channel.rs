@@ -1,9 +1,10 @@
 //! The two ends of the channel between a process and its child.
 //!
 //! A pair of stream sockets, which carries what the child is sent, and tells either side when the other is
-//! gone; and a pipe, which carries what the child answers. A worker answers each item by itself, so that no
-//! crash can take an answer along, and a few bytes cost two to three times as much in a socket as in
-//! a pipe: the system makes a buffer for each time that something is sent.
+//! gone; and a pipe, which carries what the child answers, unless it is long. A worker answers each item by itself,
+//! so that no crash can take an answer along, and a few bytes cost two to three times as much in a socket as in
+//! a pipe: the system makes a buffer for each time that something is sent. Of many bytes a pipe
+//! takes a page at a time, at twice the cost of a socket.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -19,19 +20,16 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, UCred, recv, recvmsg,
     sendmsg, shutdown, socketpair, sockopt,
 };
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::process::wire::{Sink, Source, copy};
 use crate::sync::Mutex;
 use crate::vigil::Vigil;
 
 /// How much may be under way in one direction; the system may allow less. With less, the sides wait for
-/// each other too often; with more, it is no longer in the processor's cache when it is read. A pipe gets so
-/// much when there is use for it: all of a user's together have a limit.
+/// each other too often; with more, it is no longer in the processor's cache when it is read. A pipe has what
+/// the system gives it: all of a user's together have a limit.
 const BUFFER: usize = 512 << 10;
-
-/// What a pipe has from the beginning.
-const PIPE: usize = 64 << 10;
 
 /// How much is read before it is asked for, so that what is to be sent can go on. A child that has more to say
 /// before it reads has to wait.
@@ -63,7 +61,26 @@ struct Incoming {
     pipe: OwnedFd,
     /// What was read while there was something to be sent: a child that cannot get rid of what it has to say
     /// does not come to read that.
-    early: Mutex<VecDeque<u8>>,
+    early: Mutex<Early>,
+}
+
+#[derive(Debug, Default)]
+struct Early {
+    short: VecDeque<u8>,
+    long: VecDeque<u8>,
+}
+
+impl Early {
+    fn is_full(&self) -> bool {
+        self.short.len() + self.long.len() >= MOST_EARLY
+    }
+}
+
+/// Moves what fits from the front of `early` to `to`.
+fn take<'a>(early: &mut VecDeque<u8>, to: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
+    let taken = copy(early.as_slices().0, to);
+    early.drain(..taken.len());
+    taken
 }
 
 /// What happens on the other end.
@@ -225,7 +242,7 @@ impl Channel {
                     PollFd::new(&incoming.pipe, PollFlags::IN),
                     PollFd::from_borrowed_fd(end, PollFlags::RDHUP),
                 ];
-                Ok(!incoming.early.lock().is_empty() || poll_within(&mut fds, limit)?)
+                Ok(!incoming.early.lock().short.is_empty() || poll_within(&mut fds, limit)?)
             }
             Answers::Go(_) => Ok(!wait(end, PollFlags::IN, limit)?.is_empty()),
         }
@@ -245,27 +262,37 @@ impl Channel {
     /// Waits until there is room to send something, and takes in what the child says meanwhile.
     fn wait_to_send(&self, incoming: &Incoming) -> io::Result<()> {
         let mut early = incoming.early.lock();
+        let takes = match early.is_full() {
+            true => PollFlags::empty(),
+            false => PollFlags::IN,
+        };
         let mut fds = [
-            PollFd::from_borrowed_fd(self.end.as_fd(), PollFlags::OUT),
-            PollFd::new(&incoming.pipe, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.end.as_fd(), PollFlags::OUT | takes),
+            PollFd::new(&incoming.pipe, takes),
         ];
-        if early.len() < MOST_EARLY {
-            poll_within(&mut fds, None)?;
-        }
-        if !fds[1].revents().contains(PollFlags::IN) {
-            // Perhaps it has closed its end of the pipe, and says nothing more.
-            poll_within(&mut fds[..1], None)?;
-        } else if fds[0].revents().is_empty() {
-            let mut bytes = [0; 16 << 10];
-            let read = retry_on_intr(|| rustix::io::read(&incoming.pipe, &mut bytes))?;
-            early.extend(&bytes[..read]);
+        poll_within(&mut fds, None)?;
+        let [socket, pipe] = [fds[0].revents(), fds[1].revents()];
+        let mut bytes = [0; 16 << 10];
+        if socket.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR) {
+            // There is room, or an error that sending will tell.
+        } else if socket.contains(PollFlags::IN) {
+            let (read, _) = recv(&self.end, &mut bytes, RecvFlags::DONTWAIT)?;
+            if read == 0 {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            early.long.extend(&bytes[..read]);
+        } else if pipe.contains(PollFlags::IN) {
+            let read = rustix::io::read(&incoming.pipe, &mut bytes)?;
+            early.short.extend(&bytes[..read]);
+        } else {
+            // The child has closed its end of the pipe.
+            wait(self.end.as_fd(), PollFlags::OUT, None)?;
         }
         Ok(())
     }
 
     /// Sends some of an answer: waits until there is room for any of it.
     fn answer(&self, pipe: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let is_large = parts.iter().map(|it| it.len()).sum::<usize>() > PIPE;
         loop {
             let sent = match parts {
                 [part] => retry_on_intr(|| rustix::io::write(pipe, part)),
@@ -273,10 +300,6 @@ impl Channel {
             };
             if sent != Err(Errno::AGAIN) {
                 return Ok(sent?);
-            }
-            if is_large {
-                // Only speed depends on it.
-                let _ = fcntl_setpipe_size(pipe, BUFFER);
             }
             let mut fds = [
                 PollFd::new(pipe, PollFlags::OUT),
@@ -306,10 +329,8 @@ impl Source for Channel {
             return Ok(read);
         };
         let mut early = incoming.early.lock();
-        if !early.is_empty() {
-            let read = copy(early.as_slices().0, to);
-            early.drain(..read.len());
-            return Ok(read);
+        if !early.short.is_empty() {
+            return Ok(take(&mut early.short, to));
         }
         drop(early);
         match rustix::io::read(&incoming.pipe, &mut *to) {
@@ -319,6 +340,27 @@ impl Source for Channel {
             }
             read => Ok(read?.0),
         }
+    }
+
+    fn has_two_ways(&self) -> bool {
+        matches!(self.answers, Answers::Come(_))
+    }
+
+    fn read_long<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
+        if let Answers::Come(incoming) = &self.answers {
+            let mut early = incoming.early.lock();
+            if !early.long.is_empty() {
+                return Ok(take(&mut early.long, to));
+            }
+        }
+        let left = self
+            .deadline
+            .map(|it| it.saturating_duration_since(Instant::now()));
+        if wait(self.end.as_fd(), PollFlags::IN, left)?.is_empty() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let ((read, _), _) = recv(&self.end, to, RecvFlags::empty())?;
+        Ok(read)
     }
 }
 
@@ -343,6 +385,15 @@ impl Sink for Channel {
             }
             self.wait_to_send(incoming)?;
         }
+    }
+
+    fn has_two_ways(&self) -> bool {
+        matches!(self.answers, Answers::Go(_))
+    }
+
+    fn send_long(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = retry_on_intr(|| rustix::net::send(&self.end, bytes, SendFlags::NOSIGNAL))?;
+        Ok(sent)
     }
 }
 
@@ -428,6 +479,7 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 mod tests {
     use super::*;
     use crate::process::testing::within;
+    use crate::process::wire::{FrameError, FrameReader, FrameWriter, Kind};
 
     fn pair() -> (Channel, Channel) {
         let (parent, socket) = Channel::pair().expect("a channel");
@@ -466,7 +518,7 @@ mod tests {
 
     #[test]
     fn neither_side_waits_for_the_other_to_read() {
-        within(10, || {
+        within(60, || {
             let (mut parent, mut child) = pair();
             let sent: Vec<u8> = (0..4_000_000).map(|it| (it % 251) as u8).collect();
             let wanted = sent.clone();
@@ -483,6 +535,53 @@ mod tests {
             let said = read_all(&mut parent).unwrap();
             assert!(said[..1_000_000] == [7; 1_000_000]);
             assert_eq!(said[1_000_000..], [8; 5]);
+            there.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_long_comes_in_its_place() {
+        within(60, || {
+            let (mut parent, child) = pair();
+            let texts: Vec<String> = (0..12_000).map(|it| format!("text {it}")).collect();
+            let bytes = vec![7_u8; 600_000];
+            let (texts_too, bytes_too) = (texts.clone(), bytes.clone());
+            let there = std::thread::spawn(move || {
+                let mut incoming = child.clone();
+                let mut writer = FrameWriter::new(child);
+                for turn in 0..3_u32 {
+                    writer.frame(Kind::Done, &turn).unwrap();
+                    writer.frame(Kind::Output, &(turn, &bytes_too)).unwrap();
+                    writer.frame(Kind::Record, &texts_too).unwrap();
+                    writer.frame(Kind::Output, &(turn, "short")).unwrap();
+                }
+                writer.flush().unwrap();
+                let mut left = 1_500_000;
+                while left > 0 {
+                    left -= incoming
+                        .read(&mut [MaybeUninit::uninit(); 9000])
+                        .unwrap()
+                        .len();
+                }
+                // And one that does not come to its end.
+                let head = [Kind::Record as u8, 0, 0, 0, 1, 0, 0, 0, 0];
+                send_all(&mut writer.into_sink(), &head).unwrap();
+            });
+            // Some of both is taken in early.
+            send_all(&mut parent, &vec![1; 1_500_000]).unwrap();
+            let mut reader = FrameReader::new(parent);
+            for turn in 0..3 {
+                let frame = reader.next().unwrap().unwrap();
+                assert_eq!(frame.kind, Kind::Done);
+                assert_eq!(frame.value::<u32>().unwrap(), turn);
+                let frame = reader.next().unwrap().unwrap();
+                assert!(frame.value::<(u32, Vec<u8>)>().unwrap() == (turn, bytes.clone()));
+                let frame = reader.next().unwrap().unwrap();
+                assert!(frame.value::<Vec<String>>().unwrap() == texts);
+                let frame = reader.next().unwrap().unwrap();
+                assert_eq!(frame.value::<(u32, String)>().unwrap().1, "short");
+            }
+            assert!(matches!(reader.next(), Err(FrameError::Cut)));
             there.join().unwrap();
         });
     }

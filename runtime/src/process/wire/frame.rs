@@ -95,12 +95,42 @@ pub(crate) trait Source {
     /// Reads into the front of `to` and answers that front; an empty one at the end of the stream.
     /// It may fail as [interrupted](io::ErrorKind::Interrupted), and is then asked again.
     fn read<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]>;
+
+    /// Whether what is long comes by another way than the rest: see [`read_long`](Self::read_long).
+    fn has_two_ways(&self) -> bool {
+        false
+    }
+
+    /// Like [`read`](Self::read), what its [`Sink`] has sent by [`send_long`](Sink::send_long).
+    fn read_long<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
+        self.read(to)
+    }
 }
 
 /// Where frames go.
 pub(crate) trait Sink {
     /// Sends some of `parts`, and answers how many bytes.
     fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Whether what is long goes by another way than the rest: bodies of [`STEP`] bytes or more, and
+    /// the numbers of a run. Where it stands in the order is told by what goes the usual way.
+    fn has_two_ways(&self) -> bool {
+        false
+    }
+
+    /// Sends some of what is long, and answers how many bytes.
+    fn send_long(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(&[IoSlice::new(bytes)])
+    }
+}
+
+/// What is long, as a source of its own.
+struct Long<'a, S>(&'a mut S);
+
+impl<S: Source> Source for Long<'_, S> {
+    fn read<'a>(&mut self, to: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
+        self.0.read_long(to)
+    }
 }
 
 /// A frame as it was received.
@@ -217,6 +247,8 @@ pub(crate) struct FrameReader<S> {
     /// The part of `memory` that holds bytes not yet answered.
     start: usize,
     end: usize,
+    /// A long body that has come by a way of its own; initialised to its length.
+    long: Vec<u8>,
     blobs: Blobs,
 }
 
@@ -233,6 +265,7 @@ impl<S: Source> FrameReader<S> {
             memory: Vec::new(),
             start: 0,
             end: 0,
+            long: Vec::new(),
             blobs: Blobs::new(),
         }
     }
@@ -247,7 +280,9 @@ impl<S: Source> FrameReader<S> {
         let here = &self.memory[self.start..self.end];
         match head(here) {
             Some((kind, length)) => {
-                kind != Kind::Blob as u8 && (here.len() - HEAD) as u64 >= length
+                let comes_apart = self.from.has_two_ways() && length >= STEP as u64;
+                let is_here = (here.len() - HEAD) as u64 >= length;
+                kind != Kind::Blob as u8 && is_here && !comes_apart
             }
             None => false,
         }
@@ -279,6 +314,9 @@ impl<S: Source> FrameReader<S> {
     /// The next frame that is not a run; `None` at the end of the stream.
     pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         self.blobs.clear();
+        if self.long.len() > 16 * STEP {
+            self.long = Vec::new(); // a frame this long comes seldom
+        }
         loop {
             if !self.fill(HEAD)? {
                 return match self.end - self.start {
@@ -301,6 +339,16 @@ impl<S: Source> FrameReader<S> {
                 Kind::Blob => self.blob(length)?,
                 Kind::Discard if length == 0 => self.blobs.clear(),
                 Kind::Discard => return Err(FrameError::Length(kind as u8, length as u64)),
+                _ if self.from.has_two_ways() && length >= STEP => {
+                    if !self.fill_long(length)? {
+                        return Err(FrameError::Cut);
+                    }
+                    return Ok(Some(Frame {
+                        kind,
+                        body: &self.long[..length],
+                        blobs: &mut self.blobs,
+                    }));
+                }
                 _ => {
                     if !self.fill(length)? {
                         return Err(FrameError::Cut);
@@ -325,6 +373,27 @@ impl<S: Source> FrameReader<S> {
             match again(self.from.read(as_uninit(room)).map(<[u8]>::len))? {
                 Some(0) => return Ok(false),
                 Some(read) => self.end += read,
+                None => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads a long body; false when the stream ends before.
+    fn fill_long(&mut self, length: usize) -> Result<bool, FrameError> {
+        let mut here = 0;
+        while here < length {
+            if here == self.long.len() {
+                let more = (length - here).min(STEP.max(here));
+                let reserved = self.long.try_reserve_exact(more);
+                reserved.map_err(|_| FrameError::Memory(length as u64))?;
+                self.long.resize(here + more, 0);
+            }
+            let end = self.long.len().min(length);
+            let room = &mut self.long[here..end];
+            match again(self.from.read_long(as_uninit(room)).map(<[u8]>::len))? {
+                Some(0) => return Ok(false),
+                Some(read) => here += read,
                 None => {}
             }
         }
@@ -374,10 +443,11 @@ impl<S: Source> FrameReader<S> {
             _ => FrameError::Io(error),
         };
         let mut filling = Filling::new(number, length);
+        let comes_apart = self.from.has_two_ways();
         while !filling.is_full() {
             let here = &self.memory[self.start..self.end];
-            if here.is_empty() {
-                if again(filling.read(&mut self.from)).map_err(memory)? == Some(0) {
+            if comes_apart || here.is_empty() {
+                if again(filling.read(&mut Long(&mut self.from))).map_err(memory)? == Some(0) {
                     return Err(FrameError::Cut);
                 }
             } else {
@@ -537,7 +607,7 @@ impl<S: Sink> FrameWriter<S> {
             self.out.extend_from_slice(body);
             return Ok(());
         }
-        send_all(&mut self.to, &mut self.out, body)
+        send_long(&mut self.to, &mut self.out, body)
     }
 
     #[cfg(test)]
@@ -555,7 +625,7 @@ impl<S: Sink> FrameWriter<S> {
             self.out.append(&mut self.body);
         } else {
             let body = std::mem::take(&mut self.body);
-            send_all(&mut self.to, &mut self.out, &body)?;
+            send_long(&mut self.to, &mut self.out, &body)?;
         }
         if self.out.len() >= STEP {
             self.flush()?;
@@ -627,6 +697,23 @@ fn send_all(to: &mut impl Sink, out: &mut Vec<u8>, more: &[u8]) -> io::Result<()
     Ok(())
 }
 
+/// Sends what is in `out`, empties it, and sends `long` after it, perhaps by a way of its own.
+fn send_long(to: &mut impl Sink, out: &mut Vec<u8>, mut long: &[u8]) -> io::Result<()> {
+    if !to.has_two_ways() {
+        return send_all(to, out, long);
+    }
+    send_all(to, out, &[])?;
+    while !long.is_empty() {
+        match to.send_long(long) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(sent) => long = &long[sent..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Sends runs ahead of the frame that is being made, behind the whole frames before it.
 struct Ahead<'a, S> {
     to: &'a mut S,
@@ -642,6 +729,6 @@ impl<S: Sink> Large for Ahead<'_, S> {
         self.out.extend_from_slice(&length.to_le_bytes());
         self.out.push(number as u8);
         *self.sent += 1;
-        send_all(self.to, self.out, bytes)
+        send_long(self.to, self.out, bytes)
     }
 }
