@@ -20,16 +20,19 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, UCred, recv, recvmsg,
     sendmsg, shutdown, socketpair, sockopt,
 };
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use crate::process::wire::{Sink, Source, copy};
 use crate::sync::Mutex;
 use crate::vigil::Vigil;
 
 /// How much may be under way in one direction; the system may allow less. With less, the sides wait for
-/// each other too often; with more, it is no longer in the processor's cache when it is read. A pipe has what
-/// the system gives it: all of a user's together have a limit.
+/// each other too often; with more, it is no longer in the processor's cache when it is read.
 const BUFFER: usize = 512 << 10;
+
+/// The same for the pipe, when what the system has given it was too little: all pipes of a user together have
+/// a limit.
+const PIPE: usize = 256 << 10;
 
 /// How much is read before it is asked for, so that what is to be sent can go on. A child that has more to say
 /// before it reads has to wait.
@@ -301,6 +304,8 @@ impl Channel {
             if sent != Err(Errno::AGAIN) {
                 return Ok(sent?);
             }
+            // Only speed depends on it.
+            let _ = fcntl_setpipe_size(pipe, PIPE);
             let mut fds = [
                 PollFd::new(pipe, PollFlags::OUT),
                 // Told in any case, and nothing else shall be.
