@@ -119,6 +119,7 @@ mod process;
 pub mod progress;
 mod runspace;
 mod scope;
+mod slot;
 #[cfg(any(feature = "process", all(test, loom)))]
 mod stock;
 mod stop;

@@ -2,56 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, Mutex};
-use crate::vigil;
+use crate::slot::Slot;
 
 /// Wakes one waiting thread. It may be raised for nothing: the thread looks again.
 #[derive(Debug, Default)]
-pub(super) struct Signal {
-    flag: Mutex<Flag>,
-    woken: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Flag {
-    raised: bool,
-    /// The thread has to be woken.
-    sleeps: bool,
-}
+pub(super) struct Signal(Slot<()>);
 
 impl Signal {
     pub(super) fn raise(&self) {
-        let mut flag = self.flag.lock();
-        flag.raised = true;
-        let sleeps = flag.sleeps;
-        drop(flag);
-        if sleeps {
-            self.woken.notify_all();
-        }
+        self.0.give(());
     }
 
     /// Waits until the signal is raised, and lowers it; false if the limit came first.
     pub(super) fn wait(&self, limit: Limit) -> bool {
-        let look = || {
-            let raised = std::mem::take(&mut self.flag.lock().raised);
-            let is_over = !raised && limit.left() == Some(Duration::ZERO);
-            (raised || is_over).then_some(raised)
-        };
-        vigil::keep(look, |_| self.sleep(limit))
-    }
-
-    fn sleep(&self, limit: Limit) -> bool {
-        let mut flag = self.flag.lock();
-        flag.sleeps = true;
-        while !flag.raised {
-            flag = match limit.left() {
-                None => self.woken.wait(flag),
-                Some(Duration::ZERO) => break,
-                Some(left) => self.woken.wait_timeout(flag, left).0,
-            };
-        }
-        flag.sleeps = false;
-        std::mem::take(&mut flag.raised)
+        self.0.take(limit.left()).is_some()
     }
 }
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::drop_quietly;
-use crate::sync::{Condvar, Mutex};
-use crate::vigil;
+use crate::slot::Slot;
+use crate::sync::Mutex;
 
 #[cfg(test)]
 mod tests;
@@ -26,21 +26,7 @@ const KEEP: Duration = Duration::from_secs(10);
 /// The kept threads.
 #[derive(Default)]
 pub(crate) struct Threads {
-    idle: Mutex<Vec<Arc<Slot>>>,
-}
-
-/// Where an idle thread waits for its next task.
-#[derive(Default)]
-struct Slot {
-    desk: Mutex<Desk>,
-    given: Condvar,
-}
-
-#[derive(Default)]
-struct Desk {
-    task: Option<Task>,
-    /// The thread has to be woken for it.
-    sleeps: bool,
+    idle: Mutex<Vec<Arc<Slot<Task>>>>,
 }
 
 /// The threads of this process.
@@ -89,15 +75,14 @@ impl Threads {
         loop {
             run(task);
             self.idle.lock().push(Arc::clone(&slot));
-            let next = vigil::keep(|| slot.look().map(Some), |_| self.next(&slot));
-            match next {
+            match self.next(&slot) {
                 Some(next) => task = next,
                 None => return,
             }
         }
     }
 
-    fn next(&self, slot: &Arc<Slot>) -> Option<Task> {
+    fn next(&self, slot: &Arc<Slot<Task>>) -> Option<Task> {
         if let Some(task) = slot.take(Some(KEEP)) {
             return Some(task);
         }
@@ -120,36 +105,6 @@ impl Threads {
     #[cfg(test)]
     pub(crate) fn idle(&self) -> usize {
         self.idle.lock().len()
-    }
-}
-
-impl Slot {
-    fn give(&self, task: Task) {
-        let mut desk = self.desk.lock();
-        desk.task = Some(task);
-        let sleeps = desk.sleeps;
-        drop(desk);
-        if sleeps {
-            self.given.notify_one();
-        }
-    }
-
-    fn look(&self) -> Option<Task> {
-        self.desk.lock().task.take()
-    }
-
-    fn take(&self, limit: Option<Duration>) -> Option<Task> {
-        let mut desk = self.desk.lock();
-        desk.sleeps = true;
-        let mut late = false;
-        while desk.task.is_none() && !late {
-            match limit {
-                None => desk = self.given.wait(desk),
-                Some(limit) => (desk, late) = self.given.wait_timeout(desk, limit),
-            }
-        }
-        desk.sleeps = false;
-        desk.task.take()
     }
 }
 

@@ -212,7 +212,7 @@ impl Host {
         };
         dismissed.iter().for_each(|it| it.give(Order::Leave));
         // With a lower minimum they may go in their time, with a higher one they may not.
-        idle.iter().for_each(|it| it.nudge());
+        idle.iter().for_each(|it| it.give_if_empty(Order::Look));
         self.carry_on();
         self.lend();
         Ok(())
