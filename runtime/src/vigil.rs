@@ -35,6 +35,18 @@ pub(crate) fn keep<V, F: FnMut() -> Option<V>>(look: F, sleep: impl FnOnce(F) ->
     value
 }
 
+/// Like [`keep`], if there is `hope` that it will not be long.
+pub(crate) fn keep_if<V, F: FnMut() -> Option<V>>(
+    hope: bool,
+    look: F,
+    sleep: impl FnOnce(F) -> V,
+) -> V {
+    match hope {
+        true => keep(look, sleep),
+        false => sleep(look),
+    }
+}
+
 /// Who waits for one thing after the other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vigil {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::control::{Control, Gate, Subject, Verdict};
 use super::executor::{Desk, Target};
 use super::options::Options;
-use super::pace::Pace;
+use super::pace::{CHEAP, Pace};
 use super::report::Slowest;
 use super::signal::Signal;
 use crate::context::{self, Caller, Context};
@@ -458,9 +458,7 @@ impl Call {
     /// take each from under the hands of the worker that makes it, to the cost of both. Where there is
     /// enough to come for a lot, one wakes it.
     pub(crate) fn comes_in_lots(&self) -> bool {
-        /// With fewer it follows as well.
-        const LEAST: u64 = 64;
-        self.pace.batch() as u64 >= LEAST && self.lot() >= LEAST && !self.input_ended()
+        self.pace.batch() >= CHEAP && self.lot() >= CHEAP as u64 && !self.input_ended()
     }
 
     /// How many outputs an item may be ahead of the consumer.

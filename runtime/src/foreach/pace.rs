@@ -13,6 +13,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 const BATCH_TIME: u64 = 50_000;
 /// The most items of a batch.
 const BATCH_MOST: u64 = 256;
+/// Where items move in batches of so many, every nanosecond counts.
+pub(crate) const CHEAP: usize = 64;
 /// Items that cost more than this are handed over at once, whatever the wake-up costs.
 const URGENT_TIME: u64 = 500_000;
 /// Work kept ready for each worker: some times what a sleeper may doze.

@@ -13,7 +13,7 @@ use super::report::Report;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
 use crate::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::vigil::{self, Vigil};
+use crate::vigil;
 
 /// The results of [`foreach_parallel!`](crate::foreach_parallel), as they are made.
 ///
@@ -67,8 +67,6 @@ struct Live<R> {
     told: u64,
     /// How much of it is told at a time.
     lot: u64,
-    /// How this waits for what comes from other processes.
-    vigil: Vigil,
 }
 
 /// A call of so few items may be over before a reader that goes to sleep has been woken. Later on a reader
@@ -85,7 +83,6 @@ impl<R> Results<R> {
             consumed: 0,
             told: 0,
             lot: 1,
-            vigil: Vigil::default(),
         };
         Self {
             source: Source::Live(Box::new(live)),
@@ -560,7 +557,6 @@ impl<R> Live<R> {
             call,
             intake,
             order,
-            vigil: own,
             consumed,
             ..
         } = self;
@@ -586,13 +582,8 @@ impl<R> Live<R> {
             let over = call.is_over();
             over.then(|| intake.poll_all().map_or(Waited::Over, Waited::Event))
         };
-        if call.runs_elsewhere {
-            own.keep(look, |look| call.to_consumer.wait(look))
-        } else if *consumed < YOUNG || call.goes_in_step() {
-            vigil::keep(look, |look| call.to_consumer.wait(look))
-        } else {
-            call.to_consumer.wait(look)
-        }
+        let hope = call.runs_elsewhere || *consumed < YOUNG || call.goes_in_step();
+        vigil::keep_if(hope, look, |look| call.to_consumer.wait(look))
     }
 }
 

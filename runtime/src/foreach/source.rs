@@ -183,10 +183,7 @@ impl<T> Intake<T> {
         look().unwrap_or_else(|| {
             self.rouse_for_all();
             let sleep = |look| self.call.to_feeder.wait(look);
-            match self.call.goes_in_step() {
-                true => vigil::keep(look, sleep),
-                false => sleep(look),
-            }
+            vigil::keep_if(self.call.goes_in_step(), look, sleep)
         })
     }
 

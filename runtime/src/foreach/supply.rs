@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::control::{Slot, Slots};
 use super::hand::{Hand, Own};
+use super::pace::CHEAP;
 use crate::barrier;
 use crate::context;
 use crate::sync::Mutex;
@@ -204,10 +205,8 @@ impl<'w, T> Supply<'w, T> {
             // The first look comes before the sleep.
             self.look(call, looks > 1)
         };
-        if call.goes_in_step() {
-            return vigil::keep(look, |look| call.to_workers.wait_with(look, until_due));
-        }
-        call.to_workers.wait_with(look, until_due)
+        let sleep = |look| call.to_workers.wait_with(look, until_due);
+        vigil::keep_if(call.goes_in_step(), look, sleep)
     }
 
     /// Like [`wait`](Self::wait), but not beyond what `wakes` says, nor longer than `longest`.
@@ -329,9 +328,6 @@ impl<'w, T> Supply<'w, T> {
         self.take_any().or_else(|| self.pool.take_later(None))
     }
 }
-
-/// Where items move in batches of so many, every nanosecond counts.
-const CHEAP: usize = 64;
 
 /// A pause that is shorter than this is over.
 const SHORTEST: Duration = Duration::from_micros(50);
