@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::raw::{Blobs, Filling, Number};
+use super::raw::{Blobs, Filling, Number, Raw};
 use super::ser::Large;
 use super::{CodecError, FrameError, de, ser};
 
@@ -247,12 +247,12 @@ pub(crate) struct FrameReader<S> {
     /// The part of `memory` that holds bytes not yet answered.
     start: usize,
     end: usize,
-    /// A long body that has come by a way of its own; initialised to its length.
+    /// A long body that has come by a way of its own.
     long: Vec<u8>,
     blobs: Blobs,
 }
 
-impl fmt::Debug for super::raw::Raw {
+impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Raw({})", self.len())
     }
@@ -314,9 +314,7 @@ impl<S: Source> FrameReader<S> {
     /// The next frame that is not a run; `None` at the end of the stream.
     pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         self.blobs.clear();
-        if self.long.len() > 16 * STEP {
-            self.long = Vec::new(); // a frame this long comes seldom
-        }
+        self.long = Vec::new();
         loop {
             if !self.fill(HEAD)? {
                 return match self.end - self.start {
@@ -340,12 +338,13 @@ impl<S: Source> FrameReader<S> {
                 Kind::Discard if length == 0 => self.blobs.clear(),
                 Kind::Discard => return Err(FrameError::Length(kind as u8, length as u64)),
                 _ if self.from.has_two_ways() && length >= STEP => {
-                    if !self.fill_long(length)? {
-                        return Err(FrameError::Cut);
-                    }
+                    let Raw::U8(body) = self.run(Number::U8, length)? else {
+                        unreachable!("they are read as bytes");
+                    };
+                    self.long = body;
                     return Ok(Some(Frame {
                         kind,
-                        body: &self.long[..length],
+                        body: &self.long,
                         blobs: &mut self.blobs,
                     }));
                 }
@@ -373,27 +372,6 @@ impl<S: Source> FrameReader<S> {
             match again(self.from.read(as_uninit(room)).map(<[u8]>::len))? {
                 Some(0) => return Ok(false),
                 Some(read) => self.end += read,
-                None => {}
-            }
-        }
-        Ok(true)
-    }
-
-    /// Reads a long body; false when the stream ends before.
-    fn fill_long(&mut self, length: usize) -> Result<bool, FrameError> {
-        let mut here = 0;
-        while here < length {
-            if here == self.long.len() {
-                let more = (length - here).min(STEP.max(here));
-                let reserved = self.long.try_reserve_exact(more);
-                reserved.map_err(|_| FrameError::Memory(length as u64))?;
-                self.long.resize(here + more, 0);
-            }
-            let end = self.long.len().min(length);
-            let room = &mut self.long[here..end];
-            match again(self.from.read_long(as_uninit(room)).map(<[u8]>::len))? {
-                Some(0) => return Ok(false),
-                Some(read) => here += read,
                 None => {}
             }
         }
@@ -438,6 +416,13 @@ impl<S: Source> FrameReader<S> {
         let Some(number) = number.filter(|it| length.is_multiple_of(it.width())) else {
             return Err(wrong);
         };
+        let run = self.run(number, length)?;
+        self.blobs.push_back(run);
+        Ok(())
+    }
+
+    /// Reads bytes straight into the memory of the vector that they will be.
+    fn run(&mut self, number: Number, length: usize) -> Result<Raw, FrameError> {
         let memory = |error: io::Error| match error.kind() {
             io::ErrorKind::OutOfMemory => FrameError::Memory(length as u64),
             _ => FrameError::Io(error),
@@ -454,8 +439,7 @@ impl<S: Source> FrameReader<S> {
                 self.start += filling.take(here).map_err(memory)?;
             }
         }
-        self.blobs.push_back(filling.finish());
-        Ok(())
+        Ok(filling.finish())
     }
 }
 
@@ -483,19 +467,6 @@ fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     // through the answer is to write uninitialised ones; it goes to `Source::read` alone, whose
     // implementations write bytes that were received.
     unsafe { &mut *(bytes as *mut [MaybeUninit<u8>]) }
-}
-
-/// Writes as much of `bytes` to the front of `to` as fits there, and answers that front.
-#[allow(unsafe_code)]
-pub(crate) fn copy<'a>(bytes: &[u8], to: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
-    let count = bytes.len().min(to.len());
-    let front = &mut to[..count];
-    for (place, byte) in front.iter_mut().zip(bytes) {
-        place.write(*byte);
-    }
-    let front: *const [MaybeUninit<u8>] = front;
-    // SAFETY: the layouts are the same, the borrow goes on, and all of it has just been written.
-    unsafe { &*(front as *const [u8]) }
 }
 
 /// Why a value was not sent.

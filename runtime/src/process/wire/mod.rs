@@ -21,7 +21,6 @@ pub(crate) use de::from_bytes;
 #[cfg(feature = "cluster")]
 pub(crate) use de::front;
 pub(crate) use error::{CodecError, FrameError};
-pub(crate) use frame::{
-    Frame, FrameReader, FrameWriter, Kind, Label, SendError, Sink, Source, copy,
-};
+pub(crate) use frame::{Frame, FrameReader, FrameWriter, Kind, Label, SendError, Sink, Source};
+pub(crate) use raw::copy;
 pub(crate) use ser::to_bytes;

@@ -220,6 +220,18 @@ fn advise_large_pages(room: &mut [MaybeUninit<u8>]) {
     }
 }
 
+/// Writes as much of `bytes` to the front of `to` as fits there, and answers that front.
+pub(crate) fn copy<'a>(bytes: &[u8], to: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
+    let count = bytes.len().min(to.len());
+    let front = &mut to[..count];
+    for (place, byte) in front.iter_mut().zip(bytes) {
+        place.write(*byte);
+    }
+    let front: *const [MaybeUninit<u8>] = front;
+    // SAFETY: the layouts are the same, the borrow goes on, and all of it has just been written.
+    unsafe { &*(front as *const [u8]) }
+}
+
 /// A run that is being received.
 pub(super) struct Filling {
     raw: Raw,
@@ -247,11 +259,7 @@ impl Filling {
 
     /// Takes bytes that have been read already, and answers how many.
     pub(super) fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.next_room()?;
-        let taken = room.len().min(bytes.len());
-        for (place, byte) in room.iter_mut().zip(&bytes[..taken]) {
-            place.write(*byte);
-        }
+        let taken = copy(bytes, self.next_room()?).len();
         self.filled += taken;
         Ok(taken)
     }
