@@ -182,12 +182,14 @@ fn nonsense_on_the_channel_costs_the_item_alone() {
             .collect();
             assert_eq!(outcomes.len(), 40);
             for (n, outcome) in outcomes.into_iter().enumerate() {
+                assert_eq!(outcome.is_err(), n == 7, "{said}: {outcome:?}");
                 match outcome {
                     Ok(value) => assert_eq!(value as usize, n),
                     Err(error) => {
                         let text = error.to_string();
                         assert_eq!(error.index(), Some(7), "{text}");
                         assert!(text.contains("has lost its worker"), "{said}: {text}");
+                        assert!(text.contains(said), "{said}: {text}");
                     }
                 }
             }

@@ -314,7 +314,12 @@ fn fail(fault: &str, name: &CStr) {
     file.unwrap().write_all(b"+").unwrap();
     let so_far = fs::metadata(&count).unwrap().len();
     let channel = rustix::stdio::stdin();
-    let answer = |bytes: &[u8]| rustix::io::write(answers(channel), bytes).unwrap();
+    let answer = |bytes: &[u8]| {
+        let pipe = answers(channel);
+        rustix::io::write(&pipe, bytes).unwrap();
+        // It stays open for as long as the process is there.
+        std::mem::forget(pipe);
+    };
     match fault {
         "exit" => {
             eprintln!("cannot find its licence");
@@ -384,10 +389,7 @@ fn answers(channel: BorrowedFd<'_>) -> OwnedFd {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
-    let pipe = descriptors.next().unwrap();
-    // As long as the process is.
-    std::mem::forget(pipe.try_clone().unwrap());
-    pipe
+    descriptors.next().unwrap()
 }
 
 /// Writes a copy of this program that calls itself another build; answers the two build ids.
