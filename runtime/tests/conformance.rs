@@ -490,6 +490,23 @@ macro_rules! conformance {
                     assert!((3..=4).contains(&count), "{count}");
                 });
             }
+
+            #[test]
+            fn nothing_begins_behind_the_failure_that_ends_the_call() {
+                within(60, || {
+                    // Cheap items by the thousand first, which move by the hundred.
+                    let outcomes = foreach_parallel!(
+                        0_u64..,
+                        on = $($on)*,
+                        throttle = 2,
+                        halt = Halt::soon().fail(1),
+                        |n| if n < 4000 { Ok(n) } else { Err(n) }
+                    )
+                    .outcomes();
+                    let failures = outcomes.filter(|it| matches!(it, Ok(Err(_)))).count();
+                    assert!((1..=2).contains(&failures), "{failures}");
+                });
+            }
         }
     };
 }

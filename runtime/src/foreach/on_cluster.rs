@@ -547,6 +547,10 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
     fn next_item(&mut self, longest: Duration) -> Found<T> {
         let call = Arc::clone(&self.call);
         let control = call.control.as_deref();
+        if control.is_some_and(|it| it.may_halt()) && self.away.len() >= call.throttle() {
+            self.wait_for_news(longest);
+            return Found::Nothing;
+        }
         if let Some(gate) = control.and_then(|it| it.gate())
             && !call.holds(gate)
             && self.permit.is_none()

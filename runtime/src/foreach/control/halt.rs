@@ -12,6 +12,10 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// *succeeded* when it answered anything else. *Done* is either. An item that is tried again counts
 /// once, when it has ended for good.
 ///
+/// Those that run beside the one that is enough may bring the count above it, by one less than the
+/// throttle at most. For this, a worker process and a slot of a cluster are sent their next item when the
+/// end of the last one is known, where several cheap ones are with them at once otherwise.
+///
 /// Items that do not run any more end as [stopped](crate::ItemError::is_stopped), which iteration over
 /// the results passes over.
 ///

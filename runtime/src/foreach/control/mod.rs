@@ -320,14 +320,21 @@ impl Control {
         Some(climb.lock().look(ended, now))
     }
 
-    /// Whether an item may have to wait although it has a worker.
+    /// Whether no item may be sent ahead to where it runs: it may have to wait although it has a worker, or
+    /// the one before it may be the last.
     #[cfg(feature = "process")]
     pub(crate) fn starts_one_by_one(&self) -> bool {
         #[cfg(feature = "rate")]
         if self.rate.is_some() {
             return true;
         }
-        self.gate.is_some()
+        self.gate.is_some() || self.may_halt()
+    }
+
+    /// Whether the end of an item may mean that no other begins.
+    #[cfg(feature = "process")]
+    pub(crate) fn may_halt(&self) -> bool {
+        self.tally.is_some()
     }
 
     /// The places that the items share with those of other calls.
