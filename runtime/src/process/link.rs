@@ -105,6 +105,9 @@ impl Start {
 /// A worker that is ready to be started in these surroundings.
 fn worker(surroundings: Arc<Surroundings>) -> Result<Spec, Failure> {
     let (channel, theirs) = Channel::pair().map_err(Failure::NoProcess)?;
+    channel
+        .send_pipe(&theirs.pipe)
+        .map_err(Failure::NoProcess)?;
     let mut command = Command::new("/proc/self/exe");
     let mut args = std::env::args_os();
     command
@@ -113,7 +116,7 @@ fn worker(surroundings: Arc<Surroundings>) -> Result<Spec, Failure> {
         .arg(args.next().unwrap_or_else(|| OsString::from("runspace")))
         .args(args)
         .process_group(0)
-        .stdin(Stdio::from(theirs))
+        .stdin(Stdio::from(theirs.socket))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     Ok(Spec {

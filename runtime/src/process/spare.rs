@@ -16,7 +16,7 @@ use rustix::process::{Pid, setpgid};
 
 use super::child::{Born, Lines, NoLines, Supervisor};
 use super::link::{Link, Start};
-use super::sys::channel::Channel;
+use super::sys::channel::{Channel, Theirs};
 use super::wire::Kind;
 use crate::stock::Stock;
 use crate::sync::Mutex;
@@ -248,7 +248,8 @@ impl Template {
         let (out, to_out) = pipe_with(PipeFlags::CLOEXEC).ok()?;
         let (err, to_err) = pipe_with(PipeFlags::CLOEXEC).ok()?;
         let template = self.link.child().channel();
-        let sent = [theirs.as_fd(), to_out.as_fd(), to_err.as_fd()];
+        let Theirs { socket, pipe } = &theirs;
+        let sent = [socket, pipe, &to_out, &to_err].map(AsFd::as_fd);
         template.send_descriptors(&sent).ok()?;
         drop((theirs, to_out, to_err));
         let number = channel.receive_bytes(TO_COPY)?;

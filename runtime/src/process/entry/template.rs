@@ -4,7 +4,7 @@
 //! the constructors have run. A copy of it is a process of its own that has run nothing of the user's
 //! but those constructors, at a fraction of what starting the program again costs.
 
-use super::super::sys::channel::Channel;
+use super::super::sys::channel::{Channel, Theirs};
 use super::super::sys::fork::{Copied, Copier};
 use super::super::sys::own;
 use super::super::wire::Kind;
@@ -23,14 +23,12 @@ pub(super) fn copies(io: ChildIo) -> Channel {
         leave(0);
     };
     loop {
-        let Ok(Some([own, out, err])) = channel.receive_descriptors() else {
+        let Ok(Some([socket, pipe, out, err])) = channel.receive_descriptors() else {
             leave(0);
         };
         match copier.copy() {
             Ok(Copied::Copy) => {
-                let Ok(channel) = Channel::of_child(own) else {
-                    leave(122);
-                };
+                let channel = Channel::of_child(Theirs { socket, pipe });
                 // Before it leaves the template's group: one of which the parent knows nothing is found
                 // by that, should the template be gone.
                 channel.send_bytes(&own::number().to_ne_bytes());

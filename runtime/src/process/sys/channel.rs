@@ -49,6 +49,14 @@ pub(crate) struct Channel {
     vigil: Vigil,
 }
 
+/// What the child's end of a channel is made of.
+#[derive(Debug)]
+pub(crate) struct Theirs {
+    pub(crate) socket: OwnedFd,
+    /// What it answers through.
+    pub(crate) pipe: OwnedFd,
+}
+
 /// This side's end of the pipe.
 #[derive(Clone, Debug)]
 enum Answers {
@@ -97,8 +105,8 @@ pub(crate) enum Peer {
 }
 
 impl Channel {
-    /// A new channel: the parent's end, and the one to give to a child.
-    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+    /// A new channel: the parent's end, and what a child's is made of.
+    pub(crate) fn pair() -> io::Result<(Self, Theirs)> {
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,
             SocketType::STREAM,
@@ -110,20 +118,33 @@ impl Channel {
             let _ = sockopt::set_socket_send_buffer_size(end, BUFFER);
         }
         let (come, go) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // It lies there until there is a child that takes it.
-        send_descriptors(&ours, &[go.as_fd()])?;
         let incoming = Incoming {
             pipe: come,
             early: Mutex::default(),
         };
-        Ok((Self::new(ours, Answers::Come(Arc::new(incoming))), theirs))
+        let ours = Self::new(ours, Answers::Come(Arc::new(incoming)));
+        let theirs = Theirs {
+            socket: theirs,
+            pipe: go,
+        };
+        Ok((ours, theirs))
     }
 
-    /// In the child: its end of a channel, of which it has been given the socket.
-    pub(crate) fn of_child(end: OwnedFd) -> io::Result<Self> {
-        let [go] = receive_descriptors(&end)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let go = out_of_the_way(go.as_fd())?;
-        Ok(Self::new(end, Answers::Go(Arc::new(go))))
+    /// Sends the pipe ahead, for a child that is given nothing but the socket. It lies there until it is taken.
+    pub(crate) fn send_pipe(&self, pipe: &OwnedFd) -> io::Result<()> {
+        send_descriptors(&self.end, &[pipe.as_fd()])
+    }
+
+    /// In the child: its end.
+    pub(crate) fn of_child(theirs: Theirs) -> Self {
+        Self::new(theirs.socket, Answers::Go(Arc::new(theirs.pipe)))
+    }
+
+    /// In a child that was given nothing but the socket: its end.
+    pub(crate) fn of_socket(socket: OwnedFd) -> io::Result<Self> {
+        let [pipe] = receive_descriptors(&socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let pipe = out_of_the_way(pipe.as_fd())?;
+        Ok(Self::of_child(Theirs { socket, pipe }))
     }
 
     fn new(end: OwnedFd, answers: Answers) -> Self {
@@ -192,12 +213,12 @@ impl Channel {
     }
 
     /// Sends one byte, with descriptors.
-    pub(crate) fn send_descriptors(&self, descriptors: &[BorrowedFd<'_>; 3]) -> io::Result<()> {
+    pub(crate) fn send_descriptors(&self, descriptors: &[BorrowedFd<'_>; 4]) -> io::Result<()> {
         send_descriptors(&self.end, descriptors)
     }
 
     /// What [`send_descriptors`](Self::send_descriptors) has sent; `None` at the end of the stream.
-    pub(crate) fn receive_descriptors(&self) -> io::Result<Option<[OwnedFd; 3]>> {
+    pub(crate) fn receive_descriptors(&self) -> io::Result<Option<[OwnedFd; 4]>> {
         receive_descriptors(&self.end)
     }
 
@@ -441,7 +462,7 @@ fn receive_descriptors<const N: usize>(end: &OwnedFd) -> io::Result<Option<[Owne
 }
 
 /// Room for the most descriptors that are sent at a time.
-const MOST_SPACE: usize = rustix::cmsg_space!(ScmRights(3));
+const MOST_SPACE: usize = rustix::cmsg_space!(ScmRights(4));
 
 /// The same descriptor, out of the way of programs that expect the lowest numbers, and of those that close
 /// them.
@@ -487,8 +508,8 @@ mod tests {
     use crate::process::wire::{FrameError, FrameReader, FrameWriter, Kind};
 
     fn pair() -> (Channel, Channel) {
-        let (parent, socket) = Channel::pair().expect("a channel");
-        (parent, Channel::of_child(socket).expect("its other end"))
+        let (parent, theirs) = Channel::pair().expect("a channel");
+        (parent, Channel::of_child(theirs))
     }
 
     fn send_all(channel: &mut Channel, mut bytes: &[u8]) -> io::Result<()> {

@@ -48,7 +48,7 @@ pub(crate) fn take_channel() -> Result<Channel, NotAWorker> {
     }
     let end = out_of_the_way(stdin())?;
     dup2_stdin(nothing_to_read()?)?;
-    Ok(Channel::of_child(end)?)
+    Ok(Channel::of_socket(end)?)
 }
 
 /// Whether this process has no rights that `maker` has not.
