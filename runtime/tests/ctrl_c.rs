@@ -29,6 +29,7 @@ fn start(name: &str) -> OnTerminal {
     command
         .args(["--exact", "programs", "--nocapture", "--quiet"])
         .env(PROGRAM, mark(name))
+        .env("RAYON_NUM_THREADS", "2")
         .env("RUST_BACKTRACE", "0");
     OnTerminal::start(&command)
 }

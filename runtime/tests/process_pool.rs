@@ -610,7 +610,7 @@ fn what_bodies_print_comes_out_line_by_line_and_corrupts_nothing() {
                 "--exact",
                 "what_bodies_print_comes_out_line_by_line_and_corrupts_nothing",
             ])
-            .arg("--nocapture")
+            .args(["--nocapture", "--quiet"])
             .env("BODIES_THAT_PRINT", "1")
             .output()
             .unwrap();

@@ -173,8 +173,9 @@ pub fn in_changed_process(
         std::process::exit(0);
     }
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    // Quietly: with one processor it would say the name of the test at the head of its first line.
     command
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", name, "--nocapture", "--quiet"])
         .env(MARK, name);
     change(&mut command);
     let output = command.output().unwrap();
