@@ -55,6 +55,12 @@ impl<T> Hand<T> {
         self.front.load(Ordering::SeqCst) >= self.end.load(Ordering::SeqCst)
     }
 
+    /// How many items there seem to be.
+    pub(crate) fn len(&self) -> usize {
+        let end = self.end.load(Ordering::SeqCst);
+        end.saturating_sub(self.front.load(Ordering::SeqCst))
+    }
+
     /// Moves the later half of the items to `own`, which is empty. False if there are none.
     pub(crate) fn give_half(&self, own: &mut Own<T>) -> bool {
         if self.is_empty() {

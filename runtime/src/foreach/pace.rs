@@ -15,6 +15,8 @@ const BATCH_TIME: u64 = 50_000;
 const BATCH_MOST: u64 = 256;
 /// Where items move in batches of so many, every nanosecond counts.
 pub(crate) const CHEAP: usize = 64;
+/// To take half of less work than this from another worker costs more than it saves.
+const FEW_TIME: u64 = 5_000;
 /// Items that cost more than this are handed over at once, whatever the wake-up costs.
 const URGENT_TIME: u64 = 500_000;
 /// Work kept ready for each worker: some times what a sleeper may doze.
@@ -67,6 +69,12 @@ impl Pace {
     pub(crate) fn batch(&self) -> usize {
         let cost = self.cost.load(Ordering::Relaxed);
         (BATCH_TIME / cost).clamp(1, BATCH_MOST) as usize
+    }
+
+    /// So many items are as well left to the worker that has them, if it goes on with them. None while nothing is
+    /// known, and where they are not cheap.
+    pub(crate) fn few(&self) -> usize {
+        (FEW_TIME / self.cost.load(Ordering::Relaxed)) as usize
     }
 
     /// Whether each item is worth a wake-up of its own. Also while nothing is known yet.

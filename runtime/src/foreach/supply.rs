@@ -263,7 +263,7 @@ impl<'w, T> Supply<'w, T> {
             // What is cheap is done by who has it before another has come for it. If not, it is behind an
             // item that takes long.
             let leaves = batch >= CHEAP && !has_slept && !ended && !call.target.is_shared();
-            if !self.draw(batch) && (leaves || !self.take_from_peers()) {
+            if !self.draw(batch) && (leaves || !self.take_from_peers(call.pace.few())) {
                 return (ended && !self.pool.has_later()).then_some(None);
             }
             // Another may have taken it meanwhile.
@@ -287,13 +287,15 @@ impl<'w, T> Supply<'w, T> {
         !self.own.is_empty()
     }
 
-    /// Half of what another worker has in hand: it may be busy with an item that takes long.
-    fn take_from_peers(&mut self) -> bool {
+    /// Half of what another worker has in hand: it may be busy with an item that takes long. Where it has no more
+    /// than a `few`, only if it does not come to their end at once.
+    fn take_from_peers(&mut self, few: usize) -> bool {
         if self.pool.count.load(Ordering::Acquire) != self.peers.len() {
             self.peers.clone_from(&self.pool.hands.lock());
         }
         let own = &mut self.own;
-        self.peers.iter().any(|peer| peer.give_half(own))
+        let mut peers = self.peers.iter().filter(|it| !it.is_empty());
+        peers.any(|peer| !(peer.len() <= few && comes_to_its_end(peer)) && peer.give_half(own))
     }
 
     /// Whether no item is left, as far as can be seen from here.
@@ -314,7 +316,7 @@ impl<'w, T> Supply<'w, T> {
             return Some(kept);
         }
         loop {
-            if !self.draw(1) && !self.take_from_peers() {
+            if !self.draw(1) && !self.take_from_peers(0) {
                 return None;
             }
             if let Some(item) = self.own.next() {
@@ -327,6 +329,20 @@ impl<'w, T> Supply<'w, T> {
     pub(crate) fn take_left(&mut self) -> Option<Numbered<T>> {
         self.take_any().or_else(|| self.pool.take_later(None))
     }
+}
+
+/// Whether a hand is empty in a moment.
+fn comes_to_its_end<T>(hand: &Hand<T>) -> bool {
+    /// What a few items are expected to take, some times over.
+    const MOMENT: Duration = Duration::from_micros(15);
+    let start = Instant::now();
+    while !hand.is_empty() {
+        std::thread::yield_now();
+        if start.elapsed() > MOMENT {
+            return false;
+        }
+    }
+    true
 }
 
 /// A pause that is shorter than this is over.
