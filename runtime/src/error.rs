@@ -215,8 +215,7 @@ impl ItemError {
         self.inner.cause
     }
 
-    /// The macro call in the source whose item this is. That of a stage is the whole [`pipeline!`](crate::pipeline): with
-    /// a `name` it is told which.
+    /// The macro call in the source whose item this is, or the stage in a [`pipeline!`](crate::pipeline).
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.inner.call.location

@@ -19,12 +19,12 @@ use crate::model::{
 /// it does not do in a closure whose place is the inside of another crate's macro.
 pub(crate) fn foreach(call: &Foreach) -> TokenStream {
     let items = iterated(&call.items, first_span(&call.items));
-    work(&call.work, &items, Span::call_site())
+    work(&call.work, &items, None)
 }
 
-/// The loop over `items`, an iterator. It is called at `at`, which is what the runtime calls its
-/// place.
-pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
+/// The loop over `items`, an iterator. As the `stage` at that place it is in the midst of a macro's call, whose place
+/// would be the place of all its stages: so it is told its own.
+pub(super) fn work(work: &Work, items: &TokenStream, stage: Option<Span>) -> TokenStream {
     let Work {
         krate,
         entry,
@@ -41,6 +41,8 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         Entry::Cluster => ("foreach_cluster", "serial", None),
         Entry::Plan => ("foreach_plan", "portable", None),
     };
+    let at = stage.unwrap_or_else(Span::call_site);
+    let standing = stage.map(|it| quote_spanned!(it=> .here()));
     // In one piece for rustc, whose part is `$crate` with what that means.
     let here = first_span(krate).located_at(at);
     let function = Ident::new(function, here);
@@ -81,7 +83,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, at: Span) -> TokenStream {
         quote! {
             #scope
             #items,
-            #krate::__private::Options::new() #setters #emits #has_state #place,
+            #krate::__private::Options::new() #standing #setters #emits #has_state #place,
             #values,
             #maker #worker,
             #made

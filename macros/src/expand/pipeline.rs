@@ -26,7 +26,7 @@ pub(crate) fn pipeline(call: &Pipeline<Work>) -> TokenStream {
                     None => value,
                     Some(previous) => standing(value, previous),
                 };
-                work(stage, &items, word.span())
+                work(stage, &items, Some(word.span()))
             }
             StageKind::Method(call) => {
                 let mut dot = Punct::new('.', Spacing::Alone);

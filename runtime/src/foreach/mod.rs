@@ -178,8 +178,9 @@ where
 
 #[track_caller]
 fn site(options: &Options) -> CallSite {
+    let here = Location::caller();
     CallSite {
-        location: Location::caller(),
+        location: options.location.unwrap_or(here),
         name: options.name.clone(),
     }
 }

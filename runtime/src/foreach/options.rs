@@ -1,5 +1,6 @@
 //! The options of a call, as the macro sets them.
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub(crate) ordered: bool,
     pub(crate) buffer: Option<usize>,
     pub(crate) name: Option<Arc<str>>,
+    /// Where the call stands, if not where its function is called.
+    pub(crate) location: Option<&'static Location<'static>>,
     pub(crate) control: Settings,
     pub(crate) runs_elsewhere: bool,
     /// A single worker has all items run elsewhere.
@@ -54,6 +57,7 @@ impl Options {
             ordered: false,
             buffer: None,
             name: None,
+            location: None,
             control: Settings::default(),
             runs_elsewhere: false,
             has_one_worker: false,
@@ -72,6 +76,13 @@ impl Options {
             #[cfg(feature = "cluster")]
             cluster: None,
         }
+    }
+
+    /// The call stands here: it is a stage of a macro's call that has others too.
+    #[track_caller]
+    pub fn here(mut self) -> Self {
+        self.location = Some(Location::caller());
+        self
     }
 
     /// At most this many items at once.

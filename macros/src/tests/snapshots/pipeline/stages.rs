@@ -10,7 +10,7 @@
         ::core::convert::identity(
             ::runspace::__private::foreach(
                     ::core::iter::IntoIterator::into_iter(paths),
-                    ::runspace::__private::Options::new().throttle(4),
+                    ::runspace::__private::Options::new().here().throttle(4),
                     (),
                     move |()| |worker| {
                         #[allow(
@@ -23,6 +23,7 @@
                 .filter_map(|read| read.ok()),
         ),
         ::runspace::__private::Options::new()
+            .here()
             .ordered(true)
             .on(::runspace::__private::on_rayon()),
         (::runspace::__private::capture(key), ()),

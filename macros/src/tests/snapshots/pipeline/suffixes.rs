@@ -2,7 +2,7 @@
 
 ::runspace::__private::foreach(
         ::core::iter::IntoIterator::into_iter(0..9),
-        ::runspace::__private::Options::new(),
+        ::runspace::__private::Options::new().here(),
         (),
         move |()| |worker| {
             #[allow(
