@@ -18,7 +18,9 @@ fn stages_are_calls_around_each_other() {
         &code,
         &[
             "let call = ::runspace::__private::foreach(::core::convert::identity(::runspace::",
-            &format!("::foreach({INTO}(0..3), ::runspace::__private::Options::new().here().throttle(2)"),
+            &format!(
+                "::foreach({INTO}(0..3), ::runspace::__private::Options::new().here().throttle(2)"
+            ),
             "move |worker| {",
             "worker.run(|x| x | a);",
             ".filter(|y| y | 1), ), ::runspace::__private::Options::new().here(), ()",

@@ -3,7 +3,7 @@
 //!
 //! What makes it cheap is that the sender looks at nothing that the receiver writes, and the receiver
 //! at one word of the sender's for as many values as there are: the two meet about once a batch. A block that
-//! was read goes back to the sender, which fills it again: memory that one thread takes and another gives back has
+//! was read goes back to a sender, which fills it again: memory that one thread takes and another gives back has
 //! them wait for each other in the allocator.
 //!
 //! A slot has room for a value and nothing else. A *mark* may take the place of one, which is a bit; and what is
@@ -133,8 +133,52 @@ impl<T, E> Block<T, E> {
     }
 }
 
-/// Where the receiver leaves a block for the sender.
-type Returned<T, E> = Arc<Mutex<Option<Arc<Block<T, E>>>>>;
+/// Where receivers leave blocks for the senders: those of one chain, or of several.
+pub(super) struct Blocks<T, E> {
+    free: Arc<Mutex<Free<T, E>>>,
+}
+
+type Free<T, E> = Vec<Arc<Block<T, E>>>;
+
+/// The most blocks that lie there: what a receiver that comes for a lot at a time reads at once.
+const KEPT: usize = if cfg!(loom) { 1 } else { 32 };
+
+impl<T, E> Blocks<T, E> {
+    pub(super) fn new() -> Self {
+        Self {
+            free: Arc::new(Mutex::new(Vec::new())),
+        }
+    }
+
+    fn take(&self) -> Option<Arc<Block<T, E>>> {
+        self.free.lock().pop()
+    }
+
+    /// Takes a block that has been read, if nobody else has it and there is room.
+    fn put(&self, mut block: Arc<Block<T, E>>) {
+        // The sender may be just about to let go of it: then it is freed.
+        let Some(only) = Arc::get_mut(&mut block) else {
+            return;
+        };
+        only.clear();
+        let mut free = self.free.lock();
+        if free.len() < KEPT {
+            free.push(block);
+        }
+    }
+
+    fn clear(&self) {
+        self.free.lock().clear();
+    }
+}
+
+impl<T, E> Clone for Blocks<T, E> {
+    fn clone(&self) -> Self {
+        Self {
+            free: Arc::clone(&self.free),
+        }
+    }
+}
 
 /// Sets a bit of the sender's. It is seen with `filled`, which is stored with `Release` when it passes the place.
 #[inline]
@@ -191,7 +235,7 @@ pub(super) struct Sender<T, E> {
     block: UnsafeCell<Arc<Block<T, E>>>,
     /// The first free place.
     at: Cell<usize>,
-    returned: Returned<T, E>,
+    blocks: Blocks<T, E>,
 }
 
 impl<T, E> Sender<T, E> {
@@ -262,11 +306,11 @@ impl<T, E> Sender<T, E> {
         drop(old);
     }
 
-    /// One that was returned, unless there should be a larger one.
+    /// One that was read, unless there should be a larger one.
     fn next_block(&self, slots: usize) -> Arc<Block<T, E>> {
-        let returned = self.returned.lock().take();
-        let returned = returned.filter(|it| it.slots.len() >= slots);
-        returned.unwrap_or_else(|| Block::new(2 * slots))
+        let free = self.blocks.take();
+        let free = free.filter(|it| it.slots.len() >= slots);
+        free.unwrap_or_else(|| Block::new(2 * slots))
     }
 }
 
@@ -279,7 +323,7 @@ pub(super) struct Receiver<T, E> {
     plain: usize,
     /// How many places are known to be filled.
     seen: usize,
-    returned: Returned<T, E>,
+    blocks: Blocks<T, E>,
 }
 
 /// What comes next in a chain.
@@ -331,13 +375,9 @@ impl<T, E> Receiver<T, E> {
                 return;
             };
             self.block.taken.store(self.at, Ordering::Relaxed);
-            let mut old = std::mem::replace(&mut self.block, next);
+            let old = std::mem::replace(&mut self.block, next);
             self.at = 0;
-            // The sender may be just about to let go of it: then it is freed.
-            if let Some(block) = Arc::get_mut(&mut old) {
-                block.clear();
-                *self.returned.lock() = Some(old);
-            }
+            self.blocks.put(old);
         }
         self.seen = self.block.filled.load(Ordering::Acquire);
         self.plain = self.block.next_mark(self.at, self.seen);
@@ -409,26 +449,30 @@ impl<T, E> Drop for Receiver<T, E> {
             }
         }
         self.block.taken.store(self.at, Ordering::Relaxed);
-        // None is returned any more.
-        drop(self.returned.lock().take());
+        // Should it be the last, none is left.
+        self.blocks.clear();
     }
 }
 
-/// An empty queue.
+/// An empty queue, with blocks of its own.
 pub(super) fn chain<T, E>() -> (Sender<T, E>, Receiver<T, E>) {
+    chain_with(&Blocks::new())
+}
+
+/// An empty queue, whose blocks are those of others too.
+pub(super) fn chain_with<T, E>(blocks: &Blocks<T, E>) -> (Sender<T, E>, Receiver<T, E>) {
     let block = Block::new(SLOTS);
-    let returned = Arc::new(Mutex::new(None));
     let sender = Sender {
         block: UnsafeCell::new(Arc::clone(&block)),
         at: Cell::new(0),
-        returned: Arc::clone(&returned),
+        blocks: blocks.clone(),
     };
     let receiver = Receiver {
         block,
         at: 0,
         plain: 0,
         seen: 0,
-        returned,
+        blocks: blocks.clone(),
     };
     (sender, receiver)
 }

@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use super::call::Call;
-use super::sequence::{Reader, Writer, sequence};
+use super::sequence::{Blocks, Reader, Writer, sequence};
 use crate::context;
 use crate::error::ItemError;
 use crate::sync::Mutex;
@@ -47,6 +47,7 @@ pub(crate) struct Outlet<R> {
     count: AtomicUsize,
     /// Lanes of workers that have gone, for those that come.
     free: Mutex<Vec<Track<R>>>,
+    blocks: Blocks<R>,
     /// One bit a lane, set when there may be something in it; beyond the last bit they share.
     marks: Box<[AtomicU64]>,
     /// How often an event was put into a lane after one of a later item.
@@ -71,6 +72,7 @@ impl<R> Outlet<R> {
             lanes: Mutex::new(Vec::new()),
             count: AtomicUsize::new(0),
             free: Mutex::new(Vec::new()),
+            blocks: Blocks::new(),
             marks: (0..words).map(|_| AtomicU64::new(0)).collect(),
             jumps: AtomicUsize::new(0),
         })
@@ -82,7 +84,7 @@ impl<R> Outlet<R> {
             return track;
         }
         let ahead = Arc::default();
-        let (queue, lane) = sequence(Arc::clone(&ahead));
+        let (queue, lane) = sequence(&self.blocks, Arc::clone(&ahead));
         let mut lanes = self.lanes.lock();
         let id = self.count.load(Ordering::Relaxed);
         lanes.push(lane);

@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::chain::{Next, Receiver, Sender, chain};
+use super::chain::{self, Next, Receiver, Sender, chain_with};
 use super::lane::Event;
 use crate::sync::atomic::AtomicUsize;
 
@@ -187,9 +187,12 @@ impl<R> Reader<R> {
     }
 }
 
+/// The memory of such queues.
+pub(super) type Blocks<R> = chain::Blocks<R, Event<R>>;
+
 /// An empty queue. `ahead` is for the consumer to find.
-pub(super) fn sequence<R>(ahead: Arc<AtomicUsize>) -> (Writer<R>, Reader<R>) {
-    let (sender, receiver) = chain();
+pub(super) fn sequence<R>(blocks: &Blocks<R>, ahead: Arc<AtomicUsize>) -> (Writer<R>, Reader<R>) {
+    let (sender, receiver) = chain_with(blocks);
     let writer = Writer {
         queue: sender,
         at: At::new(),
@@ -250,7 +253,7 @@ mod tests {
         fn what_goes_in_comes_out(
             kinds in prop::collection::vec((0_u8..4, 0_u64..4, 0_usize..3), 0..900),
         ) {
-            let (writer, mut reader) = sequence(Arc::default());
+            let (writer, mut reader) = sequence(&Blocks::new(), Arc::default());
             let (mut put_in, mut got) = (Vec::new(), Vec::new());
             for (n, (kind, step, reads)) in kinds.into_iter().enumerate() {
                 // Mostly in order, now and then ahead of it or behind.
@@ -272,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_in_order_takes_no_extra_and_the_fast_ways_see_values_only() {
-        let (writer, mut reader) = sequence(Arc::default());
+        let (writer, mut reader) = sequence(&Blocks::new(), Arc::default());
         for index in 0..3 {
             assert!(writer.push_next(Event::Value(index, 10 + index)).is_ok());
         }
