@@ -242,11 +242,11 @@ impl Parcels {
 #[derive(Debug)]
 pub(crate) struct FrameReader<S> {
     from: S,
-    /// What has been read; initialised to its length.
+    /// What has been read, and has room for more. It is not written over before: a page that nobody has come to
+    /// costs a new process more than what it is sent.
     memory: Vec<u8>,
-    /// The part of `memory` that holds bytes not yet answered.
+    /// Where in `memory` the bytes begin that are not yet answered.
     start: usize,
-    end: usize,
     /// A long body that has come by a way of its own.
     long: Vec<u8>,
     blobs: Blobs,
@@ -264,7 +264,6 @@ impl<S: Source> FrameReader<S> {
             from,
             memory: Vec::new(),
             start: 0,
-            end: 0,
             long: Vec::new(),
             blobs: Blobs::new(),
         }
@@ -277,7 +276,7 @@ impl<S: Source> FrameReader<S> {
 
     /// Whether the next frame is here in full, so that reading it cannot block.
     pub(crate) fn has_frame(&self) -> bool {
-        let here = &self.memory[self.start..self.end];
+        let here = self.here();
         match head(here) {
             Some((kind, length)) => {
                 let comes_apart = self.from.has_two_ways() && length >= STEP as u64;
@@ -291,9 +290,8 @@ impl<S: Source> FrameReader<S> {
     /// Reads once, towards a short frame, for those who do not want to wait for all of it. False at the
     /// end of the stream.
     pub(crate) fn read_short(&mut self) -> Result<bool, FrameError> {
-        let here = self.end - self.start;
-        let more = self.fill(here + 1)?;
-        match head(&self.memory[self.start..self.end]) {
+        let more = self.fill(self.here().len() + 1)?;
+        match head(self.here()) {
             Some((kind, length)) if length > STEP as u64 || kind == Kind::Blob as u8 => {
                 Err(FrameError::Length(kind, length))
             }
@@ -317,12 +315,12 @@ impl<S: Source> FrameReader<S> {
         self.long = Vec::new();
         loop {
             if !self.fill(HEAD)? {
-                return match self.end - self.start {
+                return match self.here().len() {
                     0 => Ok(None),
                     _ => Err(FrameError::Cut),
                 };
             }
-            let (kind, length) = head(&self.memory[self.start..self.end]).ok_or(FrameError::Cut)?;
+            let (kind, length) = head(self.here()).ok_or(FrameError::Cut)?;
             let Some(kind) = Kind::from_byte(kind) else {
                 return Err(FrameError::Kind(kind));
             };
@@ -364,15 +362,17 @@ impl<S: Source> FrameReader<S> {
         }
     }
 
+    /// The bytes that have come and are not yet answered.
+    fn here(&self) -> &[u8] {
+        &self.memory[self.start..]
+    }
+
     /// Reads until `wanted` bytes are here; false when the stream ends before.
     fn fill(&mut self, wanted: usize) -> Result<bool, FrameError> {
-        while self.end - self.start < wanted {
+        while self.here().len() < wanted {
             self.make_room(wanted)?;
-            let room = &mut self.memory[self.end..];
-            match again(self.from.read(as_uninit(room)).map(<[u8]>::len))? {
-                Some(0) => return Ok(false),
-                Some(read) => self.end += read,
-                None => {}
+            if again(read_behind(&mut self.from, &mut self.memory))? == Some(0) {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -380,23 +380,23 @@ impl<S: Source> FrameReader<S> {
 
     /// Room behind what is here: a step more at least, twice as much at most.
     fn make_room(&mut self, wanted: usize) -> Result<(), FrameError> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            if self.memory.len() > 16 * STEP && wanted <= STEP {
+        let room = self.memory.capacity();
+        if self.here().is_empty() {
+            self.start = 0;
+            self.memory.clear();
+            if room > 16 * STEP && wanted <= STEP {
                 self.memory = Vec::new(); // a frame this long comes seldom
             }
         }
-        if self.start > 0 && (self.end == self.memory.len() || self.memory.len() < wanted) {
-            self.memory.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
+        if self.start > 0 && (self.memory.len() == room || room < wanted) {
+            self.memory.drain(..self.start);
             self.start = 0;
         }
-        if self.end == self.memory.len() {
-            let here = self.end - self.start;
+        if self.memory.len() == self.memory.capacity() {
+            let here = self.here().len();
             let more = (wanted - here).clamp(STEP, STEP.max(here));
             let reserved = self.memory.try_reserve_exact(more);
             reserved.map_err(|_| FrameError::Memory(wanted as u64))?;
-            self.memory.resize(self.memory.len() + more, 0);
         }
         Ok(())
     }
@@ -430,7 +430,7 @@ impl<S: Source> FrameReader<S> {
         let mut filling = Filling::new(number, length);
         let comes_apart = self.from.has_two_ways();
         while !filling.is_full() {
-            let here = &self.memory[self.start..self.end];
+            let here = &self.memory[self.start..];
             if comes_apart || here.is_empty() {
                 if again(filling.read(&mut Long(&mut self.from))).map_err(memory)? == Some(0) {
                     return Err(FrameError::Cut);
@@ -458,15 +458,21 @@ fn head(bytes: &[u8]) -> Option<(u8, u64)> {
     Some((kind, u64::from_le_bytes(length)))
 }
 
-/// Initialised memory as memory to be initialised. What is written there is initialised, so
-/// nothing is lost.
+/// Reads once, to behind what is in `memory`; answers how many bytes.
 #[allow(unsafe_code)]
-fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
-    let bytes: *mut [u8] = bytes;
-    // SAFETY: the layouts are the same and the borrow goes on. The one way to break the bytes
-    // through the answer is to write uninitialised ones; it goes to `Source::read` alone, whose
-    // implementations write bytes that were received.
-    unsafe { &mut *(bytes as *mut [MaybeUninit<u8>]) }
+fn read_behind(from: &mut impl Source, memory: &mut Vec<u8>) -> io::Result<usize> {
+    let here = memory.len();
+    let room = memory.spare_capacity_mut();
+    let (front, most) = (room.as_ptr().cast::<u8>(), room.len());
+    let read = from.read(room)?;
+    let count = read.len();
+    assert!(
+        count == 0 || count <= most && read.as_ptr() == front,
+        "a source answers the front of what it was given"
+    );
+    // SAFETY: there is room for them, and they are initialised: `read` has just referred to them as bytes.
+    unsafe { memory.set_len(here + count) };
+    Ok(count)
 }
 
 /// Why a value was not sent.
