@@ -410,12 +410,17 @@ fn watch(channel: Channel, stop: StopToken) {
             stop.stop();
         }
     };
-    let thread = std::thread::Builder::new().name("runspace-watch".to_owned());
     // Without it a stop is a signal only, and the death of the parent ends this process but not
     // what it has started.
-    if thread.stack_size(256 << 10).spawn(watch).is_ok() {
+    if watch_thread().spawn(watch).is_ok() {
         own::watched();
     }
+}
+
+/// The thread that every worker has beside the one that its bodies run on.
+pub(super) fn watch_thread() -> std::thread::Builder {
+    let thread = std::thread::Builder::new().name("runspace-watch".to_owned());
+    thread.stack_size(256 << 10)
 }
 
 impl Panicked {

@@ -4,18 +4,20 @@
 //! the constructors have run. A copy of it is a process of its own that has run nothing of the user's
 //! but those constructors, at a fraction of what starting the program again costs.
 
+use std::time::{Duration, Instant};
+
 use super::super::sys::channel::{Channel, Theirs};
-use super::super::sys::fork::{Copied, Copier};
+use super::super::sys::fork::{Copied, Copier, is_alone};
 use super::super::sys::own;
 use super::super::wire::Kind;
-use super::io::{ChildIo, flush_output, leave};
+use super::io::{ChildIo, flush_output, leave, watch_thread};
 
 /// Makes copies until the parent has enough, and ends the process. Returns in the copies, with the
 /// channel that the parent has given each.
 pub(super) fn copies(io: ChildIo) -> Channel {
     // What the constructors have printed must not come out of every copy.
     flush_output();
-    let copier = Copier::new();
+    let copier = Copier::new().filter(|_| has_kept_a_thread());
     // The last frame: from here on the channel carries descriptors, for copies.
     io.sender.plain(Kind::Template, &copier.is_some());
     let channel = io.into_channel();
@@ -41,4 +43,26 @@ pub(super) fn copies(io: ChildIo) -> Channel {
             Ok(Copied::Original) | Err(_) => {}
         }
     }
+}
+
+/// Lets threads come and go. What it takes to start one, symbols to be looked up, memory for its stack and to
+/// allocate from, the C library keeps, and so do the copies; each would come to it anew for its watch.
+/// False if they have not gone, so that there can be no copies.
+fn has_kept_a_thread() -> bool {
+    /// A thread is listed for a moment longer than it runs.
+    const TO_GO: Duration = Duration::from_secs(1);
+    // The second comes to what the first has left, as that of a copy does.
+    for _ in 0..2 {
+        if let Ok(thread) = watch_thread().spawn(|| drop(vec![0_u8; 1])) {
+            let _ = thread.join();
+        }
+    }
+    let end = Instant::now() + TO_GO;
+    while !is_alone() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
 }

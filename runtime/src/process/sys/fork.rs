@@ -55,12 +55,16 @@ pub(crate) enum Copied {
     Copy,
 }
 
+/// Whether this thread is the only one of its process, as far as the system tells.
+pub(crate) fn is_alone() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
+}
+
 impl Copier {
     /// `None` if this process cannot be copied: it has more than this one thread, whose locks might
     /// never open in the copy, or the system does not tell what is needed.
     pub(crate) fn new() -> Option<Self> {
-        let threads = std::fs::read_dir("/proc/self/task").ok()?;
-        if threads.count() != 1 {
+        if !is_alone() {
             return None;
         }
         let thread_number = get_clear_child_tid_address().ok()??;
