@@ -458,21 +458,25 @@ fn head(bytes: &[u8]) -> Option<(u8, u64)> {
     Some((kind, u64::from_le_bytes(length)))
 }
 
+/// Reads once into `room`, and answers how many bytes at its front are initialised by that; 0 at the end of the stream.
+pub(super) fn read_front(
+    from: &mut impl Source,
+    room: &mut [MaybeUninit<u8>],
+) -> io::Result<usize> {
+    let (front, most) = (room.as_ptr().cast::<u8>(), room.len());
+    let read = from.read(room)?;
+    // What the source says it has initialised is believed only if it is the memory it was given.
+    assert!(read.is_empty() || (read.as_ptr() == front && read.len() <= most));
+    Ok(read.len())
+}
+
 /// Reads once, to behind what is in `memory`; answers how many bytes.
 #[allow(unsafe_code)]
 fn read_behind(from: &mut impl Source, memory: &mut Vec<u8>) -> io::Result<usize> {
-    let here = memory.len();
-    let room = memory.spare_capacity_mut();
-    let (front, most) = (room.as_ptr().cast::<u8>(), room.len());
-    let read = from.read(room)?;
-    let count = read.len();
-    assert!(
-        count == 0 || count <= most && read.as_ptr() == front,
-        "a source answers the front of what it was given"
-    );
-    // SAFETY: there is room for them, and they are initialised: `read` has just referred to them as bytes.
-    unsafe { memory.set_len(here + count) };
-    Ok(count)
+    let read = read_front(from, memory.spare_capacity_mut())?;
+    // SAFETY: so many bytes behind what is there are initialised.
+    unsafe { memory.set_len(memory.len() + read) };
+    Ok(read)
 }
 
 /// Why a value was not sent.

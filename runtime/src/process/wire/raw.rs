@@ -16,7 +16,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::{ptr, slice};
 
 use super::CodecError;
-use super::frame::Source;
+use super::frame::{Source, read_front};
 
 /// The runs that came ahead of a value, in the order in which it refers to them.
 pub(crate) type Blobs = VecDeque<Raw>;
@@ -266,12 +266,7 @@ impl Filling {
 
     /// Reads once, and answers how many bytes came; 0 at the end of the stream.
     pub(super) fn read(&mut self, from: &mut impl Source) -> io::Result<usize> {
-        let room = self.next_room()?;
-        let (start, most) = (room.as_ptr().cast::<u8>(), room.len());
-        let read = from.read(room)?;
-        // What the source says it has initialised is believed only if it is the memory it was given.
-        assert!(read.is_empty() || (read.as_ptr() == start && read.len() <= most));
-        let read = read.len();
+        let read = read_front(from, self.next_room()?)?;
         self.filled += read;
         Ok(read)
     }
