@@ -42,7 +42,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, stage: Option<Span>) -> Tok
         Entry::Plan => ("foreach_plan", "portable", None),
     };
     let at = stage.unwrap_or_else(Span::call_site);
-    let standing = stage.map(|it| quote_spanned!(it=> .here()));
+    let told = stage.map(|it| quote_spanned!(it=> .here()));
     // In one piece for rustc, whose part is `$crate` with what that means.
     let here = first_span(krate).located_at(at);
     let function = Ident::new(function, here);
@@ -83,7 +83,7 @@ pub(super) fn work(work: &Work, items: &TokenStream, stage: Option<Span>) -> Tok
         quote! {
             #scope
             #items,
-            #krate::__private::Options::new() #standing #setters #emits #has_state #place,
+            #krate::__private::Options::new() #told #setters #emits #has_state #place,
             #values,
             #maker #worker,
             #made

@@ -52,13 +52,13 @@ const TRIES: usize = 4;
 impl<T> Hand<T> {
     /// Whether there seems to be nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.front.load(Ordering::SeqCst) >= self.end.load(Ordering::SeqCst)
+        self.len() == 0
     }
 
     /// How many items there seem to be.
     pub(crate) fn len(&self) -> usize {
-        let end = self.end.load(Ordering::SeqCst);
-        end.saturating_sub(self.front.load(Ordering::SeqCst))
+        let front = self.front.load(Ordering::SeqCst);
+        self.end.load(Ordering::SeqCst).saturating_sub(front)
     }
 
     /// Moves the later half of the items to `own`, which is empty. False if there are none.

@@ -294,8 +294,10 @@ impl<'w, T> Supply<'w, T> {
             self.peers.clone_from(&self.pool.hands.lock());
         }
         let own = &mut self.own;
-        let mut peers = self.peers.iter().filter(|it| !it.is_empty());
-        peers.any(|peer| !(peer.len() <= few && comes_to_its_end(peer)) && peer.give_half(own))
+        self.peers.iter().any(|peer| {
+            let leaves = || peer.len() <= few && comes_to_its_end(peer);
+            !peer.is_empty() && !leaves() && peer.give_half(own)
+        })
     }
 
     /// Whether no item is left, as far as can be seen from here.
