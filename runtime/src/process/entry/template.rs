@@ -4,9 +4,11 @@
 //! the constructors have run. A copy of it is a process of its own that has run nothing of the user's
 //! but those constructors, at a fraction of what starting the program again costs.
 
+use std::hint::black_box;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use super::super::sys::channel::{Channel, Theirs};
+use super::super::sys::channel::Channel;
 use super::super::sys::fork::{Copied, Copier, is_alone};
 use super::super::sys::own;
 use super::super::wire::Kind;
@@ -17,7 +19,10 @@ use super::io::{ChildIo, flush_output, leave, watch_thread};
 pub(super) fn copies(io: ChildIo) -> Channel {
     // What the constructors have printed must not come out of every copy.
     flush_output();
-    let copier = Copier::new().filter(|_| has_kept_a_thread());
+    if is_alone() {
+        keep_a_thread();
+    }
+    let copier = Copier::new();
     // The last frame: from here on the channel carries descriptors, for copies.
     io.sender.plain(Kind::Template, &copier.is_some());
     let channel = io.into_channel();
@@ -30,7 +35,9 @@ pub(super) fn copies(io: ChildIo) -> Channel {
         };
         match copier.copy() {
             Ok(Copied::Copy) => {
-                let channel = Channel::of_child(Theirs { socket, pipe });
+                let Ok(channel) = Channel::of_child(socket.as_fd(), pipe.as_fd()) else {
+                    leave(122);
+                };
                 // Before it leaves the template's group: one of which the parent knows nothing is found
                 // by that, should the template be gone.
                 channel.send_bytes(&own::number().to_ne_bytes());
@@ -47,22 +54,17 @@ pub(super) fn copies(io: ChildIo) -> Channel {
 
 /// Lets threads come and go. What it takes to start one, symbols to be looked up, memory for its stack and to
 /// allocate from, the C library keeps, and so do the copies; each would come to it anew for its watch.
-/// False if they have not gone, so that there can be no copies.
-fn has_kept_a_thread() -> bool {
+fn keep_a_thread() {
     /// A thread is listed for a moment longer than it runs.
     const TO_GO: Duration = Duration::from_secs(1);
     // The second comes to what the first has left, as that of a copy does.
     for _ in 0..2 {
-        if let Ok(thread) = watch_thread().spawn(|| drop(vec![0_u8; 1])) {
+        if let Ok(thread) = watch_thread().spawn(|| drop(black_box(Box::new(0)))) {
             let _ = thread.join();
         }
     }
     let end = Instant::now() + TO_GO;
-    while !is_alone() {
-        if Instant::now() > end {
-            return false;
-        }
+    while !is_alone() && Instant::now() < end {
         std::thread::yield_now();
     }
-    true
 }

@@ -135,16 +135,16 @@ impl Channel {
         send_descriptors(&self.end, &[pipe.as_fd()])
     }
 
-    /// In the child: its end.
-    pub(crate) fn of_child(theirs: Theirs) -> Self {
-        Self::new(theirs.socket, Answers::Go(Arc::new(theirs.pipe)))
+    /// In the child: its end, out of the way.
+    pub(crate) fn of_child(socket: BorrowedFd<'_>, pipe: BorrowedFd<'_>) -> io::Result<Self> {
+        let [socket, pipe] = [out_of_the_way(socket)?, out_of_the_way(pipe)?];
+        Ok(Self::new(socket, Answers::Go(Arc::new(pipe))))
     }
 
     /// In a child that was given nothing but the socket: its end.
-    pub(crate) fn of_socket(socket: OwnedFd) -> io::Result<Self> {
-        let [pipe] = receive_descriptors(&socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let pipe = out_of_the_way(pipe.as_fd())?;
-        Ok(Self::of_child(Theirs { socket, pipe }))
+    pub(crate) fn of_socket(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let [pipe] = receive_descriptors(socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Self::of_child(socket, pipe.as_fd())
     }
 
     fn new(end: OwnedFd, answers: Answers) -> Self {
@@ -219,7 +219,7 @@ impl Channel {
 
     /// What [`send_descriptors`](Self::send_descriptors) has sent; `None` at the end of the stream.
     pub(crate) fn receive_descriptors(&self) -> io::Result<Option<[OwnedFd; 4]>> {
-        receive_descriptors(&self.end)
+        receive_descriptors(self.end.as_fd())
     }
 
     /// Ends this side's direction.
@@ -437,7 +437,7 @@ fn send_descriptors<const N: usize>(
 }
 
 /// What [`send_descriptors`] has sent; `None` at the end of the stream.
-fn receive_descriptors<const N: usize>(end: &OwnedFd) -> io::Result<Option<[OwnedFd; N]>> {
+fn receive_descriptors<const N: usize>(end: BorrowedFd<'_>) -> io::Result<Option<[OwnedFd; N]>> {
     let mut space = [MaybeUninit::uninit(); MOST_SPACE];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
@@ -509,7 +509,8 @@ mod tests {
 
     fn pair() -> (Channel, Channel) {
         let (parent, theirs) = Channel::pair().expect("a channel");
-        (parent, Channel::of_child(theirs))
+        let child = Channel::of_child(theirs.socket.as_fd(), theirs.pipe.as_fd());
+        (parent, child.expect("its other end"))
     }
 
     fn send_all(channel: &mut Channel, mut bytes: &[u8]) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_ulong};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::UCred;
@@ -46,9 +46,9 @@ pub(crate) fn take_channel() -> Result<Channel, NotAWorker> {
     if !is_parent || !has_rights_of(&maker) {
         return Err(NotAWorker::Stranger);
     }
-    let end = out_of_the_way(stdin())?;
+    let channel = Channel::of_socket(stdin())?;
     dup2_stdin(nothing_to_read()?)?;
-    Ok(Channel::of_socket(end)?)
+    Ok(channel)
 }
 
 /// Whether this process has no rights that `maker` has not.
@@ -105,7 +105,8 @@ pub(crate) fn watched() {
 
 /// The parent, to be watched; `None` where the system has no descriptors of processes.
 pub(crate) fn parent() -> Option<OwnedFd> {
-    rustix::process::pidfd_open(getppid()?, rustix::process::PidfdFlags::empty()).ok()
+    let parent = rustix::process::pidfd_open(getppid()?, rustix::process::PidfdFlags::empty());
+    out_of_the_way(parent.ok()?.as_fd()).ok()
 }
 
 /// What the process is listed as. The system took it from the path it was started by.
