@@ -16,8 +16,8 @@ use runspace::{Cause, Job, ProcessPool, foreach_parallel, jobs, start_job, start
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use support::{in_changed_process, within};
 
-/// How a worker is called, and not by anybody else.
-const MARKER: &str = "runspace-worker:1";
+/// The variable that marks a worker, and nothing else.
+const MARKER: &str = "RUNSPACE_CHILD";
 const SECRET: &str = "hunter2-correct-horse";
 
 /// A channel as parents make them.
@@ -30,10 +30,16 @@ fn channel() -> (OwnedFd, OwnedFd) {
     socketpair(kind.0, kind.1, kind.2, None).expect("a pair of sockets")
 }
 
+/// A marker by this process, one level deep. No constructor lies at 0, so the crate in the program takes it for one
+/// of another build, and answers.
+fn marker() -> String {
+    format!("{}:1:0", std::process::id())
+}
+
 /// Starts `program` as a worker of this process.
 fn as_worker(program: &Path, input: impl Into<Stdio>) -> Output {
     let mut command = Command::new(program);
-    command.arg0(MARKER).arg(program).stdin(input);
+    command.env(MARKER, marker()).stdin(input);
     command.output().expect("the program starts")
 }
 
@@ -48,7 +54,7 @@ fn is_refused(output: &Output) {
 }
 
 #[test]
-fn nobody_is_a_worker_by_its_name_alone() {
+fn nobody_is_a_worker_by_its_marker_alone() {
     within(60, || {
         let program = std::env::current_exe().unwrap();
         is_refused(&as_worker(&program, Stdio::null()));
@@ -60,8 +66,8 @@ fn nobody_is_a_worker_by_its_name_alone() {
 fn a_channel_that_somebody_else_has_made_is_no_channel() {
     within(60, || {
         let (ours, theirs) = channel();
-        // The shell is the parent, and has not made it.
-        let line = format!("(exec -a {MARKER} \"$0\" \"$0\"); exit $?");
+        // The shell is the parent, and has not made the channel. `$$` is its pid in a subshell, too.
+        let line = format!("({MARKER}=$$:1:0 exec \"$0\"); exit $?");
         let program = std::env::current_exe().unwrap();
         let output = Command::new("bash")
             .args(["-c", &line])
@@ -119,9 +125,24 @@ fn a_program_with_rights_of_its_own_serves_nobody_without_them() {
             let output = as_worker(&std::env::current_exe().unwrap(), theirs);
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(said.contains("but its channel cannot be set up"), "{said}");
+            #[cfg(feature = "cluster")]
+            obeys_no_variable(Path::new(&mighty));
         });
     };
     in_changed_process(test, change, body).well();
+}
+
+/// A program that was given rights is no worker of a server that a stranger names.
+#[cfg(feature = "cluster")]
+fn obeys_no_variable(program: &Path) {
+    let mut command = Command::new(program);
+    command
+        .arg("--list")
+        .env("RUNSPACE_WORKER", "nats://127.0.0.1:1");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{output:?}");
+    assert!(said.contains("RUNSPACE_WORKER is not obeyed"), "{said}");
 }
 
 /// What the body of an item does to the channel of its worker, which is a socket and a pipe.

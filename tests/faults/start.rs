@@ -4,7 +4,7 @@
 //! A constructor of this program, which runs before that of the library, sees to the faults: they are
 //! those of real workers.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{c_char, c_int};
 use std::fs;
 use std::io::{IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
@@ -287,6 +287,9 @@ fn other_program() -> PathBuf {
     beside("another-build")
 }
 
+/// The variable that marks a worker.
+const MARKER: &str = "RUNSPACE_CHILD";
+
 #[used]
 #[unsafe(link_section = ".init_array.00200")]
 #[allow(unsafe_code)]
@@ -295,20 +298,15 @@ static BEFORE: unsafe extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) =
 /// # Safety
 /// As the loader calls constructors: with the arguments of `main`.
 #[allow(unsafe_code)]
-unsafe extern "C" fn before(count: c_int, args: *mut *mut c_char, _: *mut *mut c_char) {
-    if count < 1 {
-        return;
-    }
-    // SAFETY: as the caller says.
-    let name = unsafe { CStr::from_ptr(*args) };
-    if name.to_bytes().starts_with(b"runspace-worker:")
+unsafe extern "C" fn before(_: c_int, _: *mut *mut c_char, _: *mut *mut c_char) {
+    if std::env::var_os(MARKER).is_some()
         && let Ok(fault) = std::env::var(FAULT)
     {
-        fail(&fault, name);
+        fail(&fault);
     }
 }
 
-fn fail(fault: &str, name: &CStr) {
+fn fail(fault: &str) {
     let count = count_file();
     let file = fs::File::options().create(true).append(true).open(&count);
     file.unwrap().write_all(b"+").unwrap();
@@ -366,11 +364,7 @@ fn fail(fault: &str, name: &CStr) {
             use std::os::unix::process::CommandExt;
             let other = other_program();
             let arguments = std::env::args_os().skip(1);
-            let error = Command::new(other)
-                .arg0(name.to_str().unwrap())
-                .args(arguments)
-                .env_remove(FAULT)
-                .exec();
+            let error = Command::new(other).args(arguments).env_remove(FAULT).exec();
             panic!("{error}");
         }
         fault => panic!("no fault is called {fault}"),

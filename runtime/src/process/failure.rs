@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     NotInProgram(NotInProgram),
     /// Jobs have started jobs so many levels deep that it can only be a mistake.
     TooDeep(u32),
+    /// A constructor of the program asked for it, in a worker that has not come up.
+    InConstructor,
     /// A value cannot be written here.
     Write(CodecReport),
     /// A value cannot be read here.
@@ -78,6 +80,11 @@ impl fmt::Display for Failure {
                 f,
                 "was not started: this process is already {depth} levels of jobs deep, as many as \
                  are allowed; does every job start one more?"
+            ),
+            Self::InConstructor => f.write_str(
+                "was not started: this process is a worker that comes up, and a constructor of the \
+                 program, which runs before `main` in each worker, asks it for one more; start jobs \
+                 from `main`",
             ),
             Self::Write(report) => write_report(f, report, "cannot be sent"),
             Self::Read(report) => write_report(f, report, "cannot be read back"),

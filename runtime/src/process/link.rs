@@ -14,10 +14,12 @@ use super::child::{
     Born, Child, Handle, Lines, NoLines, Patience, Spec, Supervisor, supervisor, supervisor_for,
 };
 use super::entry::{
-    CodecReport, Greeting, Opening, Order, Refusal, Setup, What, depth, marker, serve_if_worker,
+    CodecReport, Greeting, MARKER, Opening, Order, Refusal, Setup, What, depth, is_unborn_worker,
+    marker, serve_if_worker,
 };
 use super::surroundings::Surroundings;
 use super::sys::channel::Channel;
+use super::sys::command_line::command_line;
 use super::wire::{CodecError, Frame, FrameError, FrameReader, FrameWriter, Kind, SendError};
 
 /// How deep jobs may start jobs.
@@ -75,6 +77,9 @@ impl Start {
     pub(crate) fn here() -> Result<Self, Failure> {
         // In a worker whose `main` was to serve and has not: before it starts what its parent has.
         serve_if_worker();
+        if is_unborn_worker() {
+            return Err(Failure::InConstructor);
+        }
         let depth = depth();
         if depth >= MOST_DEPTH {
             return Err(Failure::TooDeep(depth));
@@ -104,16 +109,15 @@ impl Start {
 
 /// A worker that is ready to be started in these surroundings.
 fn worker(surroundings: Arc<Surroundings>) -> Result<Spec, Failure> {
+    let marker = marker(depth() + 1);
     let (channel, theirs) = Channel::pair().map_err(Failure::NoProcess)?;
     channel
         .send_pipe(&theirs.pipe)
         .map_err(Failure::NoProcess)?;
     let mut command = Command::new("/proc/self/exe");
-    let mut args = std::env::args_os();
+    let mut args = command_line().map_err(Failure::NoProcess)?.into_iter();
     command
-        .arg0(marker(depth() + 1))
-        // The name of the program, then its arguments: the worker takes the marker off.
-        .arg(args.next().unwrap_or_else(|| OsString::from("runspace")))
+        .arg0(args.next().unwrap_or_else(|| OsString::from("runspace")))
         .args(args)
         .process_group(0)
         .stdin(Stdio::from(theirs.socket))
@@ -123,6 +127,7 @@ fn worker(surroundings: Arc<Surroundings>) -> Result<Spec, Failure> {
         // The command holds the child's end of the channel, and goes with the closure.
         start: Box::new(move || {
             surroundings.keep(&mut command);
+            command.env(MARKER, &marker);
             Ok(Born::new(command.spawn()?))
         }),
         channel: Some(channel),

@@ -9,7 +9,9 @@ use std::ffi::{c_char, c_int};
 use std::sync::OnceLock;
 
 use super::host::{self, Wishes};
-use crate::process::{Constructor, inits_after, main_serves, set_default_signals};
+use crate::process::{
+    Constructor, has_rights_of_file, inits_after, main_serves, set_default_signals,
+};
 use crate::sync::Mutex;
 
 /// The variable that makes a process a worker, of the server at this address.
@@ -28,6 +30,15 @@ unsafe extern "C" fn start(count: c_int, args: *mut *mut c_char, environment: *m
     let Some(url) = std::env::var_os(WORKER).filter(|it| !it.is_empty()) else {
         return;
     };
+    if has_rights_of_file() {
+        // The variable comes from the process that has started this one, which has fewer rights: with the server it
+        // would choose the code that runs with them.
+        eprintln!(
+            "runspace: {WORKER} is not obeyed, because this program has rights of its own (set-user-ID, set-group-ID \
+             or file capabilities)"
+        );
+        return;
+    }
     // SAFETY: a constructor runs before there is a second thread that knows of the environment. Programs that
     // a body starts are no workers.
     unsafe { std::env::remove_var(WORKER) };

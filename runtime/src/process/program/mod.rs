@@ -21,7 +21,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::Failure;
 use super::child::{Born, Child, Exit, Handle, Lines, NoLines, Spec, is_shortage, supervisor};
-use super::entry::{DEPTH_VARIABLE, depth};
+use super::entry::{DEPTH_VARIABLE, MARKER, depth, is_unborn_worker};
 use super::link::MOST_DEPTH;
 use super::sys::spawn;
 use crate::policy;
@@ -43,6 +43,9 @@ pub(crate) fn start(
     name: &str,
     lines: Arc<dyn Lines>,
 ) -> Result<Program, Failure> {
+    if is_unborn_worker() {
+        return Err(Failure::InConstructor);
+    }
     let depth = depth();
     if depth >= MOST_DEPTH {
         return Err(Failure::TooDeep(depth));
@@ -125,6 +128,8 @@ impl ProgramOptions {
         let mut all: BTreeMap<_, _> = std::env::vars_os().collect();
         all.extend(self.variables.iter().cloned());
         all.insert(DEPTH_VARIABLE.into(), depth.to_string().into());
+        // Of a worker that has not taken it away yet: a program of another kind is none.
+        all.remove(OsStr::new(MARKER));
         let given = all.get(OsStr::new(policy::VARIABLE));
         if let Some(word) = policy::for_program(given.map(OsString::as_os_str)) {
             all.insert(policy::VARIABLE.into(), word.into());

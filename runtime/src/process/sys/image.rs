@@ -65,6 +65,8 @@ static ANCHOR: AtomicU8 = AtomicU8::new(0);
 /// What is known of the file that this code was linked into.
 #[derive(Debug)]
 pub(crate) struct Image {
+    /// Where its header is.
+    start: usize,
     text: Vec<Range<usize>>,
     /// The same for two processes only if they run the same build.
     pub(crate) build: Vec<u8>,
@@ -110,11 +112,22 @@ impl Image {
         let is_exact = build.is_some();
         let build = build.unwrap_or_else(|| fingerprint(segments, &text));
         Self {
+            start,
             text,
             build,
             is_exact,
             is_program,
         }
+    }
+
+    /// The address of the head of this file.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Where a function lies, counted from the head of this file.
+    pub(crate) fn offset_in_file(&self, function: usize) -> usize {
+        function.wrapping_sub(self.start)
     }
 
     fn has_code(&self, address: usize) -> bool {
@@ -238,6 +251,15 @@ pub(crate) fn has_init(init: Init) -> bool {
         .iter()
         .flatten()
         .any(|it| ptr::fn_addr_eq(*it, init))
+}
+
+/// Whether a constructor of this file lies at `offset`, counted from the head of the file.
+pub(crate) fn has_init_at(offset: usize) -> bool {
+    let image = image();
+    inits()
+        .iter()
+        .flatten()
+        .any(|it| image.offset_in_file(*it as *const () as usize) == offset)
 }
 
 /// The constructors that come after `init`, for it to call before it ends the process.

@@ -2,6 +2,7 @@
 //! another system does in another way is in this folder.
 
 pub(super) mod channel;
+pub(super) mod command_line;
 pub(super) mod environ;
 pub(super) mod fork;
 pub(super) mod image;

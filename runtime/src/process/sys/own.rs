@@ -51,15 +51,26 @@ pub(crate) fn take_channel() -> Result<Channel, NotAWorker> {
     Ok(channel)
 }
 
+/// Whether standard input is a socket that a process has made as a channel.
+pub(crate) fn has_channel() -> bool {
+    Channel::maker(stdin()).is_ok()
+}
+
+/// Whether the system has given this process rights that stand in its file: the program is set-user-ID or
+/// set-group-ID, or has capabilities.
+pub(crate) fn has_rights_of_file() -> bool {
+    const SECURE: c_ulong = 23;
+    getauxval(SECURE) != 0
+}
+
 /// Whether this process has no rights that `maker` has not.
 fn has_rights_of(maker: &UCred) -> bool {
     use rustix::process::{getegid, geteuid};
-    const SECURE: c_ulong = 23;
     if (maker.uid, maker.gid) != (geteuid(), getegid()) {
         return false;
     }
     // The system says so where it has given a process rights that stand in its file.
-    if getauxval(SECURE) == 0 {
+    if !has_rights_of_file() {
         return true;
     }
     let permitted = |pid| capabilities(pid).map(|it| it.permitted);
@@ -67,6 +78,11 @@ fn has_rights_of(maker: &UCred) -> bool {
         (Ok(own), Ok(theirs)) => theirs.contains(own),
         _ => false,
     }
+}
+
+/// The number of the process that this one was started by, or was left to.
+pub(crate) fn parent_id() -> Option<u32> {
+    getppid().map(|it| it.as_raw_nonzero().get().cast_unsigned())
 }
 
 /// The number of this process.
