@@ -3,6 +3,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::Expr;
 
+use super::fragment::visible;
 use super::tokens::{self, Tokens, is_punct};
 use super::{Form, braced, capture, closure, named, using};
 use crate::error::{Errors, nearest};
@@ -214,7 +215,7 @@ fn clause(
                 );
             }
             *rest = after;
-            let content: Vec<TokenTree> = content.into_iter().collect();
+            let content = visible(content);
             let content = Tokens::new(&content);
             return Ok(Some(if name == "using" {
                 Clause::Using(name, capture::captures(content, form, errors))

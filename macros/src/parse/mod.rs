@@ -9,6 +9,7 @@ mod capture;
 mod clauses;
 mod closure;
 mod form;
+mod fragment;
 mod named;
 mod pipeline;
 mod tokens;
@@ -18,6 +19,7 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 
 use self::clauses::{begin_of_body, clauses, missing, misspelled_list, separator};
 use self::form::Subject;
+use self::fragment::visible;
 use self::tokens::Tokens;
 use crate::error::Errors;
 use crate::model::{Body, Call, CratePath};
@@ -28,7 +30,7 @@ pub(crate) use self::pipeline::pipeline;
 
 /// Reads `$crate, SUBJECT, CLAUSES.., BODY`: a loop over its items, or an invocation in a runspace.
 pub(crate) fn call_on(form: Form, input: TokenStream, errors: &mut Errors) -> Option<Call> {
-    let trees = spliced(input);
+    let trees = visible(input);
     let (krate, mut rest) = crate_path(&trees);
     nonempty(rest, form, errors)?;
     let subject = subject(&mut rest, form, errors)?;
@@ -45,7 +47,7 @@ pub(crate) fn call_on(form: Form, input: TokenStream, errors: &mut Errors) -> Op
 /// Reads `$crate, CLAUSES.., BLOCK`, `$crate, CLAUSES.., CLOSURE` or `$crate, STATEMENTS`; and
 /// what else a job may be.
 pub(crate) fn job(form: Form, input: TokenStream, errors: &mut Errors) -> Option<Call> {
-    let trees = spliced(input);
+    let trees = visible(input);
     let (krate, mut rest) = crate_path(&trees);
     nonempty(rest, form, errors)?;
     let (clauses, body, used) = if is_call(rest, form) {
@@ -81,22 +83,6 @@ fn nonempty(rest: Tokens<'_>, form: Form, errors: &mut Errors) -> Option<()> {
         return None;
     }
     Some(())
-}
-
-/// The tokens of a call, those of a closure that a `macro_rules!` passes on as `$body:expr` too.
-fn spliced(input: TokenStream) -> Vec<TokenTree> {
-    let splice = |tree: TokenTree| -> Vec<TokenTree> {
-        if let TokenTree::Group(group) = &tree
-            && group.delimiter() == Delimiter::None
-        {
-            let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-            if closure::starts(Tokens::new(&inner)) {
-                return inner;
-            }
-        }
-        vec![tree]
-    };
-    input.into_iter().flat_map(splice).collect()
 }
 
 /// The tokens, without the invisible brackets of a `$value:expr`.

@@ -7,8 +7,9 @@ use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree
 
 use super::capture::is_name;
 use super::clauses::clauses;
+use super::fragment::visible;
 use super::tokens::{Tokens, is_punct, open_span};
-use super::{Form, crate_path, last_span, named, spliced, ungrouped};
+use super::{Form, crate_path, last_span, named, ungrouped};
 use crate::error::{Errors, nearest};
 use crate::model::{Call, CratePath, Pipeline, Stage, StageKind};
 
@@ -19,7 +20,7 @@ const PARALLEL: &str = "foreach_parallel";
 
 /// Reads `$crate, SOURCE | STAGE | ..`.
 pub(crate) fn pipeline(input: TokenStream, errors: &mut Errors) -> Option<Pipeline<Call>> {
-    let trees: Vec<TokenTree> = input.into_iter().collect();
+    let trees = visible(input);
     let (krate, mut rest) = crate_path(&trees);
     if rest.is_empty() {
         let message = format!("nothing to run; write `{EXAMPLE}`");
@@ -273,7 +274,7 @@ fn ends(rest: Tokens<'_>) -> bool {
 
 /// Reads the arguments of `foreach_parallel(..)`.
 fn call(krate: &CratePath, arguments: &Group, errors: &mut Errors) -> Option<Call> {
-    let trees = spliced(arguments.stream());
+    let trees = visible(arguments.stream());
     if trees.is_empty() {
         let message = format!("nothing to run; write `{}`", Form::Stage.example());
         errors.push_spanned(arguments, message);

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use proc_macro2::{Delimiter, Group, Ident, Literal, TokenStream, TokenTree};
 use quote::quote;
 
+use super::fragment::visible;
 use super::tokens::Tokens;
 use crate::error::Errors;
 
@@ -92,7 +93,7 @@ fn walk(
     names: &mut Vec<Ident>,
     errors: &mut Errors,
 ) -> TokenStream {
-    let trees: Vec<TokenTree> = tokens.into_iter().collect();
+    let trees = visible(tokens);
     let mut rest = Tokens::new(&trees);
     let mut rewritten = TokenStream::new();
     while let Some(tree) = rest.first() {
