@@ -82,6 +82,11 @@
 //!
 //! `examples/timeline.rs` draws which worker ran which item when, and writes it for Perfetto.
 //!
+//! # Where a program hangs
+//! A program that is started with `RUNSPACE_DEBUG_HANG=30` in its environment says on stderr, when a wait of this crate has
+//! lasted for 30 seconds, what its waits, calls, jobs, runspaces, pools, shared throttles and child processes
+//! are at: see [`debug`]. Please send that with a report of a hang.
+//!
 //! # Platforms
 //! Everything here is std and crossbeam, for any platform with threads; it is tested on Linux x86-64.
 
@@ -94,6 +99,7 @@ mod capture;
 pub mod cluster;
 pub mod collections;
 mod context;
+pub mod debug;
 mod error;
 mod foreach;
 #[cfg(all(feature = "ctrl_c", unix))]

@@ -42,6 +42,13 @@ impl Target for Rayon {
         Ok(())
     }
 
+    fn title(&self) -> String {
+        match self {
+            Self::Global => "rayon's global pool".to_owned(),
+            Self::Given(_) => "a pool of rayon's".to_owned(),
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
             Self::Global => rayon::current_num_threads(),

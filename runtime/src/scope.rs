@@ -181,6 +181,7 @@ impl Drop for Running {
 
 impl State {
     fn wait(&self) {
+        let _waits = crate::debug::wait(|| "the end of all that runs in a scope".to_owned());
         let mut running = self.running.lock();
         while *running > 0 {
             running = self.quiet.wait(running);

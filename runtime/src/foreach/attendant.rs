@@ -53,6 +53,10 @@ impl Target for Reader {
         Ok(())
     }
 
+    fn title(&self) -> String {
+        "the thread of its reader".to_owned()
+    }
+
     fn size(&self) -> usize {
         Elastic.size()
     }

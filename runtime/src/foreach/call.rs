@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::control::{Control, Gate, Subject, Verdict};
+use super::control::{Control, Flights, Gate, Subject, Verdict};
 use super::executor::{Desk, Target};
 use super::options::Options;
 use super::pace::{CHEAP, Pace};
 use super::report::Slowest;
 use super::signal::Signal;
 use crate::context::{self, Caller, Context};
+use crate::debug;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload};
 use crate::key::CallKey;
 use crate::stop::{OnStop, StopToken};
@@ -105,6 +106,10 @@ pub(crate) struct Call {
     pub(crate) to_workers: Signal,
     pub(crate) to_consumer: Signal,
     pub(crate) to_emitters: Signal,
+    /// Launched workers that have not begun.
+    pub(crate) under_way: Arc<AtomicUsize>,
+    /// What is noted for a program that hangs.
+    noted: Option<Noted>,
     /// See [`reader`](Self::reader).
     #[cfg(all(feature = "ctrl_c", unix))]
     reader: AtomicUsize,
@@ -135,6 +140,10 @@ impl Call {
         context.trace = trace::call(site.name.as_deref(), site.location, throttle, total);
         let items = trace::Items::wanted(&context.trace, || site.title());
         let mut control = Control::with_spans(control, &options.control, total, items);
+        let noted = debug::is_on().then(Noted::default);
+        if let Some(noted) = &noted {
+            control = Some(Control::noting(control, &options.control, total, &noted.flights));
+        }
         if let Some(control) = &mut control {
             let site = site.clone();
             let subject = Subject {
@@ -182,10 +191,13 @@ impl Call {
             to_workers: Signal::default(),
             to_consumer: Signal::default(),
             to_emitters: Signal::default(),
+            under_way: Arc::default(),
+            noted,
             #[cfg(all(feature = "ctrl_c", unix))]
             reader: AtomicUsize::new(0),
         });
         call.stop.listen(&call);
+        debug::enlist(&call);
         #[cfg(all(feature = "ctrl_c", unix))]
         super::roll::enlist(&call);
         #[cfg(feature = "journal")]
@@ -409,6 +421,11 @@ impl Call {
         task();
     }
 
+    /// [`is_over`](Self::is_over), as far as it can be seen at a glance.
+    fn is_over_now(&self) -> bool {
+        self.crew.load(Ordering::Relaxed) == 0
+    }
+
     /// How many more items may be taken after `taken`.
     pub(crate) fn room(&self, taken: u64) -> u64 {
         let consumed = self.consumed.load(Ordering::Acquire);
@@ -609,6 +626,7 @@ impl Call {
         if self.is_mine() {
             return;
         }
+        let _waits = debug::wait(|| format!("the end of {}", self.site));
         self.to_consumer.wait(|| self.is_over().then_some(()));
     }
 
@@ -644,6 +662,94 @@ impl Call {
     /// The failures, in the order they happened.
     pub(crate) fn take_failures(&self) -> Vec<ItemError> {
         std::mem::take(&mut *self.failures.lock())
+    }
+}
+
+/// What is noted of a call for a program that hangs.
+#[derive(Default)]
+struct Noted {
+    /// Items that were taken from the input, where a feeder takes them.
+    taken: AtomicU64,
+    /// Those that run.
+    flights: Arc<Flights>,
+}
+
+impl Call {
+    /// Notes how many items have been taken from the input.
+    #[cold]
+    pub(crate) fn note_taken(&self, taken: u64) {
+        if let Some(noted) = &self.noted {
+            noted.taken.store(taken, Ordering::Relaxed);
+        }
+    }
+
+    /// A worker has nothing to do.
+    pub(crate) fn idles(&self) -> debug::Wait {
+        debug::Wait::idle(|| format!("a worker of {}: items", self.site))
+    }
+
+    /// Says that this thread waits for this call.
+    pub(crate) fn waits(&self, who: &str, for_what: impl FnOnce() -> String) -> debug::Wait {
+        debug::wait(|| format!("the {who} of {}: {}", self.site, for_what()))
+    }
+}
+
+impl debug::Tell for Call {
+    fn heading(&self) -> &'static str {
+        "calls"
+    }
+
+    fn tell(&self, out: &mut String) {
+        use debug::{Count, line};
+        let relaxed = Ordering::Relaxed;
+        let load = |it: &AtomicUsize| it.load(relaxed);
+        let order = if self.ordered { ", ordered" } else { "" };
+        let place = match (self.has_one_worker, self.runs_elsewhere) {
+            (true, _) => "a cluster".to_owned(),
+            (false, true) => "processes".to_owned(),
+            (false, false) => self.target.title(),
+        };
+        let (throttle, window) = (self.throttle(), self.window());
+        let workers = Count(load(&self.launched), "worker");
+        let (under_way, emitters) = (load(&self.under_way), load(&self.emitters));
+        let asleep = self.to_workers.sleepers();
+        line(out, 1, format_args!(
+            "{}: on {place}{order}; throttle {throttle}, window {window}; {workers} ({under_way} under way, {asleep} asleep, \
+             {emitters} in the middle of an item for want of a reader)",
+            self.site
+        ));
+        let consumed = self.consumed.load(relaxed);
+        let taken = self.noted.as_ref().map_or(0, |it| it.taken.load(relaxed)).max(consumed);
+        let running = self.noted.as_ref().and_then(|it| it.flights.count());
+        let running = running.map_or_else(|| "busy".to_owned(), |it| it.to_string());
+        let aside = load(&self.set_aside);
+        let input = match () {
+            () if self.input_ended() => "the input has ended",
+            () if self.pulling.load(relaxed) => "the feeder is in `next` of the input, or about to hand on what that gave",
+            () if self.takes_itself.load(relaxed) => "the workers take from the input themselves",
+            () => "the feeder is not in `next` of the input",
+        };
+        line(out, 2, format_args!(
+            "items: {taken} taken, {consumed} consumed, {running} running, {aside} to be tried again; {input}"
+        ));
+        let crew = Count(load(&self.crew), "thread");
+        let state = match (self.stop.is_stopping(), self.closed.load(relaxed), self.is_over_now()) {
+            (_, _, true) => "over",
+            (true, ..) => "stopped, and waits for what runs",
+            (_, true, _) => "closed: no item starts any more",
+            _ => "open",
+        };
+        let left = self.control.as_ref().map_or(0, |it| it.abandoned());
+        line(out, 2, format_args!("{crew} work for it, {left} of them given up with an item that does not return; it is {state}"));
+        if self.ordered {
+            line(out, 2, format_args!("the next result to be read is that of item {consumed}"));
+        }
+        if let Some(control) = &self.control {
+            control.tell(out);
+        }
+        if let Some(noted) = &self.noted {
+            noted.flights.tell(out);
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Crew<'a, T, R> {
     body: Work<'a, T, R>,
     executor: Box<dyn Executor<'a> + 'a>,
     /// Those of them that have not begun.
-    under_way: AtomicUsize,
+    under_way: Arc<AtomicUsize>,
     /// There is or was somebody who calls for workers when there is room again.
     has_keeper: AtomicBool,
 }
@@ -112,6 +112,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     ) {
         let (door, feeder) = Door::new(&call, input);
         let pool = Pool::new(Arc::clone(&call.set_aside));
+        let under_way = Arc::clone(&call.under_way);
         let crew = Arc::new(Self {
             call,
             door,
@@ -119,7 +120,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             outlet,
             body,
             executor,
-            under_way: AtomicUsize::new(0),
+            under_way,
             has_keeper: AtomicBool::new(false),
         });
         // This thread counts as well while it holds the crew: it may be the last to let go.

@@ -22,6 +22,9 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// Called on a worker's thread before anything of the user's. Panics if the thread is not fit for it.
     fn prepare(&self) {}
 
+    /// In a few words, for somebody who looks where a program hangs.
+    fn title(&self) -> String;
+
     /// The throttle of a call that sets none.
     fn size(&self) -> usize;
 
@@ -56,6 +59,10 @@ impl Target for Elastic {
         threads::spawn(task)
     }
 
+    fn title(&self) -> String {
+        "threads".to_owned()
+    }
+
     fn size(&self) -> usize {
         super::DEFAULT_THROTTLE
     }
@@ -75,6 +82,10 @@ impl Target for Sequential {
     fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
         desk.put(task);
         Ok(())
+    }
+
+    fn title(&self) -> String {
+        "the thread of its reader".to_owned()
     }
 
     fn size(&self) -> usize {
@@ -110,6 +121,10 @@ impl<T> Sized<T> {
 impl<T: Target> Target for Sized<T> {
     fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
         self.target.spawn(task, desk)
+    }
+
+    fn title(&self) -> String {
+        self.target.title()
     }
 
     fn size(&self) -> usize {

@@ -520,6 +520,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
                 || closing.is_none() && call.is_closed();
             (run.has_news() || changed || is_late).then_some(())
         };
+        let _waits = call.idles();
         call.to_workers.wait_with(look, || longest);
     }
 

@@ -543,6 +543,10 @@ impl<R> Live<R> {
             self.call.site
         );
         let _reading = self.call.tell_reading();
+        let _waits = self.call.waits("reader", || match head {
+            Some(head) => format!("item {head}"),
+            None => "any item".to_owned(),
+        });
         loop {
             match self.wait() {
                 Waited::Event(event) => return Some(event),

@@ -42,7 +42,6 @@ impl Signal {
     }
 
     /// How many sleep who have not been called yet. May be a moment out of date.
-    #[cfg(all(feature = "ctrl_c", unix))]
     pub(crate) fn sleepers(&self) -> usize {
         self.asleep.load(Ordering::Relaxed)
     }

@@ -182,6 +182,10 @@ impl<T> Intake<T> {
         };
         look().unwrap_or_else(|| {
             self.rouse_for_all();
+            let _waits = self.call.waits("feeder", || {
+                self.call.note_taken(self.taken());
+                "room, which comes when results are read".to_owned()
+            });
             let sleep = |look| self.call.to_feeder.wait(look);
             vigil::keep_if(self.call.goes_in_step(), look, sleep)
         })
@@ -221,6 +225,9 @@ impl<T> Intake<T> {
     #[inline(never)]
     fn rouse(&mut self) {
         self.call.to_workers.notify();
+        if crate::debug::is_on() {
+            self.call.note_taken(self.taken());
+        }
         self.quiet = match self.call.pace.is_urgent() || self.call.has_one_worker {
             true => 0,
             false => self.call.batch() - 1,

@@ -205,7 +205,10 @@ impl<'w, T> Supply<'w, T> {
             // The first look comes before the sleep.
             self.look(call, looks > 1)
         };
-        let sleep = |look| call.to_workers.wait_with(look, until_due);
+        let sleep = |look| {
+            let _waits = call.idles();
+            call.to_workers.wait_with(look, until_due)
+        };
         vigil::keep_if(call.goes_in_step(), look, sleep)
     }
 
@@ -229,6 +232,7 @@ impl<'w, T> Supply<'w, T> {
                 None => left().is_zero().then_some(Found::Nothing),
             },
         };
+        let _waits = call.idles();
         call.to_workers.wait_with(look, until)
     }
 

@@ -20,6 +20,7 @@ use super::state::JobState;
 use super::table;
 use super::waits;
 use crate::context::{Context, CurrentJob};
+use crate::debug;
 use crate::error::PanicPayload;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
@@ -158,6 +159,43 @@ impl Core {
         )
     }
 
+    /// In words, for somebody who looks where a program hangs.
+    pub(super) fn title(&self) -> String {
+        let name = debug::Name(&self.name);
+        format!("job {} {name} ({})", self.id, self.command())
+    }
+
+    /// Says what it is at.
+    pub(super) fn tell(&self, out: &mut String) {
+        use debug::line;
+        let title = self.title();
+        let Some(progress) = self.progress.try_lock() else {
+            return line(out, 1, format_args!("{title}: busy"));
+        };
+        let state = match progress.phase {
+            Phase::Finished(state) => state,
+            _ if self.stop.is_stopping() => JobState::Stopping,
+            Phase::Queued => JobState::NotStarted,
+            Phase::Running => JobState::Running,
+            Phase::Suspended => JobState::Suspended,
+        };
+        let since = progress.finished.or(progress.started);
+        let since = since.and_then(|it| it.elapsed().ok());
+        let since = since.map_or_else(String::new, |it| format!(" for {}", debug::Seconds(it)));
+        let place = match (progress.process, progress.thread) {
+            (Some(pid), _) => format!(", process {pid}"),
+            (None, Some(thread)) => format!(", thread {thread:?}"),
+            (None, None) => String::new(),
+        };
+        let watchers = debug::Count(progress.watchers.len(), "thread");
+        drop(progress);
+        let unread = self.unread.load(Ordering::Relaxed);
+        line(out, 1, format_args!("{title}: {state}{since}{place}; {watchers} wait for it, {unread} outputs unread"));
+        if let Some(queue) = &self.queue {
+            line(out, 2, format_args!("in a queue of which {}", queue.title()));
+        }
+    }
+
     pub(super) fn started(&self) -> Option<SystemTime> {
         self.progress.lock().started
     }
@@ -179,6 +217,12 @@ impl Core {
 
     pub(super) fn is_finished(&self) -> bool {
         matches!(self.progress.lock().phase, Phase::Finished(_))
+    }
+
+    /// [`is_finished`](Self::is_finished), unless that cannot be seen now.
+    pub(super) fn has_ended_at_a_glance(&self) -> bool {
+        let progress = self.progress.try_lock();
+        progress.is_some_and(|it| matches!(it.phase, Phase::Finished(_)))
     }
 
     pub(super) fn has_more_data(&self) -> bool {

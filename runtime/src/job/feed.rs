@@ -84,6 +84,12 @@ impl<T> Feeder<T> {
         self.port.core.in_process(pid);
     }
 
+    /// In words, for somebody who looks where a program hangs.
+    #[cfg(feature = "process")]
+    pub(crate) fn title(&self) -> String {
+        self.port.core.title()
+    }
+
     /// The job has ended. As with any job, one that was asked to stop is Stopped unless it failed.
     pub(crate) fn finish(self, end: Result<(), JobErrorKind>) {
         let stopping = self.port.core.stop_token().is_stopping();

@@ -478,6 +478,9 @@ fn take_in<T: DeserializeOwned>(
     mut running: Running<T>,
     feeder: &Feeder<T>,
 ) -> Result<(), Failure> {
+    let _waits = crate::debug::Wait::idle(|| {
+        format!("the thread of {}: what its process has to say", feeder.title())
+    });
     loop {
         match running.next() {
             Event::Output(value) => feeder.output(value),

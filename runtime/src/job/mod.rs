@@ -65,6 +65,7 @@ pub use options::JobOptions;
 pub use queue::JobQueue;
 pub use record::{Level, Record, record};
 pub use state::JobState;
+pub(crate) use table::tell;
 pub use table::{JobEntry, JobTable, jobs};
 #[cfg(all(feature = "ctrl_c", unix))]
 pub(crate) use table::{running, stop_queued};

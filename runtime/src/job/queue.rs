@@ -171,6 +171,17 @@ impl JobQueue {
         self.line.lock().is_waiting(id)
     }
 
+    /// In words, for somebody who looks where a program hangs.
+    pub(super) fn title(&self) -> String {
+        self.line.try_lock().map_or_else(
+            || "the state is busy".to_owned(),
+            |line| {
+                let (active, throttle, waiting) = (line.active(), line.throttle(), line.waiting());
+                format!("{active} of {throttle} places are taken, and {waiting} jobs wait for one")
+            },
+        )
+    }
+
     /// Tells queues apart.
     pub(super) fn key(&self) -> usize {
         Arc::as_ptr(&self.line).addr()

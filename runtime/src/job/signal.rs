@@ -38,6 +38,14 @@ impl Limit {
         matches!(self, Self::At(_))
     }
 
+    /// In words, behind what is waited for.
+    pub(super) fn title(self) -> String {
+        match self.left() {
+            None => String::new(),
+            Some(left) => format!(", for {} at most", crate::debug::Seconds(left)),
+        }
+    }
+
     /// What is left of the time, `None` for no end.
     fn left(self) -> Option<Duration> {
         match self {

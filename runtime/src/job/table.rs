@@ -14,6 +14,8 @@ use super::record::Record;
 use super::signal::Limit;
 use super::state::JobState;
 use super::wait;
+use super::waits;
+use crate::debug;
 use crate::sync::Mutex;
 
 global! {
@@ -50,6 +52,24 @@ pub fn jobs() -> JobTable {
     let cores: Vec<_> = TABLE.lock().values().cloned().collect();
     let entries = cores.into_iter().map(|core| JobEntry { core }).collect();
     JobTable { entries }
+}
+
+/// Says what each job is at that has not ended.
+pub(crate) fn tell(out: &mut String) {
+    let Some(table) = TABLE.try_lock() else {
+        return debug::line(out, 0, format_args!("jobs: busy"));
+    };
+    let cores: Vec<_> = table.values().cloned().collect();
+    drop(table);
+    let has_ended = |it: &&Arc<Core>| it.has_ended_at_a_glance();
+    let ended = cores.iter().filter(has_ended).count();
+    if !cores.is_empty() {
+        debug::line(out, 0, format_args!("jobs, beside {ended} that have ended:"));
+        let open = cores.iter().filter(|it| !it.has_ended_at_a_glance());
+        open.for_each(|it| it.tell(out));
+        waits::tell(out);
+    }
+    debug::let_go(cores);
 }
 
 /// Stops the jobs that wait in a queue and are part of no other job or item.

@@ -10,6 +10,7 @@ use super::signal::{Limit, Signal};
 use super::state::JobState;
 use super::table::JobEntry;
 use super::waits::{self, Deadlock, Until, Waiting};
+use crate::debug;
 
 pub(super) mod sealed {
     use std::sync::Arc;
@@ -241,6 +242,10 @@ pub(super) fn end(core: &Arc<Core>, limit: Limit) -> Option<JobState> {
 /// False when the time ran out.
 fn sleep(cores: &[&Arc<Core>], limit: Limit, ready: impl Fn() -> bool) -> bool {
     let signal = Arc::new(Signal::default());
+    let _waits = debug::wait(|| {
+        let jobs: Vec<String> = cores.iter().map(|it| it.title()).collect();
+        format!("{}{}", jobs.join(" or "), limit.title())
+    });
     cores.iter().for_each(|it| it.watch(&signal));
     let mut on_time = true;
     while !ready() && on_time {

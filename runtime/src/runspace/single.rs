@@ -151,6 +151,7 @@ impl RunspaceBuilder {
         let id = RUNSPACES.next();
         let name = self.name.unwrap_or_else(|| format!("Runspace{id}").into());
         let host = Arc::new(Host::single(id, name));
+        crate::debug::enlist(&host);
         host.open()?;
         let handle = Handle::new(host);
         Ok(Runspace { handle })

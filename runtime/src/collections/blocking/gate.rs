@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{AddErrorKind, TakeError};
 use crate::context;
+use crate::debug;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
@@ -147,6 +148,13 @@ impl Gate {
         if let Some(stop) = &stop {
             stop.listen(self);
         }
+        let _waits = debug::wait(|| {
+            let what = match std::ptr::eq(on, &raw const self.to_takers) {
+                true => "a value of",
+                false => "room in",
+            };
+            format!("{what} a BlockingCollection")
+        });
         let (count, ended) = self.sleep(on, limit, stop.as_ref(), ready);
         if ended.is_some() {
             on.notify_one(); // a call that may have been meant for this one goes on to another

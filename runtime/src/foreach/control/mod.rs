@@ -3,6 +3,7 @@
 //! A call that asks for none of it has no [`Control`], and pays for none. One that does runs its items
 //! one by one, so that each has a beginning and an end that can be acted on.
 
+mod flight;
 mod halt;
 #[cfg(not(feature = "progress"))]
 mod no_progress;
@@ -36,6 +37,7 @@ pub use throttle::{IntoThrottle, Throttle};
 pub use timeout::{IntoTimeout, Timeout};
 
 pub(crate) use halt::Verdict;
+pub(crate) use flight::Flights;
 pub(crate) use observe::{End, Observer, Subject, Try, Watch};
 pub(crate) use slot::{Run, Slot};
 pub(crate) use throttle::{Gate, Kind, Permit};
@@ -107,6 +109,8 @@ pub(crate) struct Control {
     /// Items that have ended for good.
     ended: AtomicU64,
     observers: Vec<Arc<dyn Observer>>,
+    /// Where the items that run are noted, for a program that hangs.
+    flights: Option<Arc<Flights>>,
     #[cfg(feature = "journal")]
     ledger: Option<Arc<super::journal::Ledger>>,
     /// A span for each item that runs.
@@ -157,6 +161,41 @@ impl Control {
         Some(control)
     }
 
+    /// `control`, which there has to be if what runs is noted in `flights`.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn noting(
+        control: Option<Box<Self>>,
+        settings: &Settings,
+        total: Option<u64>,
+        flights: &Arc<Flights>,
+    ) -> Box<Self> {
+        let mut control = control.unwrap_or_else(|| Self::of(settings, total));
+        control.flights = Some(Arc::clone(flights));
+        control
+    }
+
+    /// Says what it limits, to somebody who looks where a program hangs.
+    pub(crate) fn tell(&self, out: &mut String) {
+        use crate::debug::{Seconds, line};
+        let mut limits = Vec::new();
+        if let Some(clock) = &self.clock {
+            limits.push(clock.title());
+        }
+        if let Some(deadline) = &self.deadline {
+            limits.push(format!("deadline {}", Seconds(deadline.limit)));
+            if deadline.has_passed.load(Ordering::Relaxed) {
+                limits.push("which has passed".to_owned());
+            }
+        }
+        if let Some(gate) = &self.gate {
+            limits.push(gate.title());
+        }
+        if !limits.is_empty() {
+            line(out, 2, format_args!("limits: {}", limits.join(", ")));
+        }
+    }
+
     #[track_caller]
     fn of(settings: &Settings, total: Option<u64>) -> Box<Self> {
         let deadline = |limit| Deadline {
@@ -175,6 +214,7 @@ impl Control {
             rate: settings.rate.clone(),
             ended: AtomicU64::new(0),
             observers: Vec::new(),
+            flights: None,
             #[cfg(feature = "journal")]
             ledger: None,
             spans: None,
@@ -188,6 +228,9 @@ impl Control {
     /// Calls those who asked to watch.
     pub(crate) fn call_observers(&mut self, settings: &Settings, subject: &Subject) {
         self.observers = settings.watches.iter().map(|it| it(subject)).collect();
+        if let Some(flights) = &self.flights {
+            self.observers.push(Arc::clone(flights) as Arc<dyn Observer>);
+        }
     }
 
     /// Writes everything down from here on.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::debug::{self, Name};
 use crate::per_process::PerProcess;
 use crate::sync::{Condvar, Mutex};
 
@@ -56,7 +57,7 @@ impl Throttle {
     #[track_caller]
     pub fn shared(count: usize) -> Self {
         Self {
-            kind: Kind::Shared(Arc::new(Gate::new(at_least_one(count)))),
+            kind: Kind::Shared(Gate::shared(None, at_least_one(count))),
         }
     }
 
@@ -184,13 +185,14 @@ fn by_name(name: &str, count: usize) -> Arc<Gate> {
         return gate;
     }
     named.retain(|_, gate| gate.strong_count() > 0);
-    let gate = Arc::new(Gate::new(count));
+    let gate = Gate::shared(Some(name), count);
     named.insert(name.to_owned(), Arc::downgrade(&gate));
     gate
 }
 
 /// Places that several calls share.
 pub(crate) struct Gate {
+    name: Option<String>,
     places: Mutex<Places>,
     freed: Condvar,
 }
@@ -198,6 +200,8 @@ pub(crate) struct Gate {
 struct Places {
     limit: usize,
     taken: usize,
+    /// Who waits for one.
+    waiting: usize,
 }
 
 /// A place that is taken, until it is dropped.
@@ -206,8 +210,30 @@ pub(crate) struct Permit(Arc<Gate>);
 impl Gate {
     fn new(limit: usize) -> Self {
         Self {
-            places: Mutex::new(Places { limit, taken: 0 }),
+            name: None,
+            places: Mutex::new(Places {
+                limit,
+                taken: 0,
+                waiting: 0,
+            }),
             freed: Condvar::new(),
+        }
+    }
+
+    /// One that several calls can have.
+    fn shared(name: Option<&str>, limit: usize) -> Arc<Self> {
+        let mut gate = Self::new(limit);
+        gate.name = name.map(str::to_owned);
+        let gate = Arc::new(gate);
+        debug::enlist(&gate);
+        gate
+    }
+
+    /// In words, for somebody who looks where a program hangs.
+    pub(crate) fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("the throttle {}", Name(name)),
+            None => format!("a shared throttle without a name, #{:x}", self.id()),
         }
     }
 
@@ -241,14 +267,45 @@ impl Gate {
         /// Nobody wakes those who wait here for calls that end otherwise.
         const LOOK: Duration = Duration::from_millis(20);
         let mut places = self.places.lock();
-        while places.taken >= places.limit {
-            if is_over() {
-                return None;
+        if places.taken >= places.limit {
+            let _waits = debug::wait(|| format!("a worker: a place of {}", self.title()));
+            places.waiting += 1;
+            while places.taken >= places.limit {
+                if is_over() {
+                    places.waiting -= 1;
+                    return None;
+                }
+                places = self.freed.wait_timeout(places, LOOK).0;
             }
-            places = self.freed.wait_timeout(places, LOOK).0;
+            places.waiting -= 1;
         }
         places.taken += 1;
         Some(Permit(Arc::clone(self)))
+    }
+}
+
+impl debug::Tell for Gate {
+    fn heading(&self) -> &'static str {
+        "throttles"
+    }
+
+    fn tell(&self, out: &mut String) {
+        let title = self.title();
+        match self.places.try_lock() {
+            None => debug::line(out, 1, format_args!("{title}: busy")),
+            Some(places) => {
+                let Places {
+                    limit,
+                    taken,
+                    waiting,
+                } = *places;
+                debug::line(
+                    out,
+                    1,
+                    format_args!("{title}: {taken} of {limit} places taken, {waiting} wait for one"),
+                );
+            }
+        }
     }
 }
 

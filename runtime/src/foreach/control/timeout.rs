@@ -124,6 +124,14 @@ impl Clock {
         }
     }
 
+    /// In words, for somebody who looks where a program hangs.
+    pub(crate) fn title(&self) -> String {
+        match self.timeout.limit {
+            Limit::Fixed(limit) => format!("timeout {}", crate::debug::Seconds(limit)),
+            Limit::Median(factor) => format!("timeout {factor} times the median"),
+        }
+    }
+
     /// How long an item may take now. `None` while that is not known.
     pub(crate) fn limit(&self) -> Option<Duration> {
         let limit = match self.timeout.limit {

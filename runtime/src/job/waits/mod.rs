@@ -19,6 +19,7 @@ use super::queue::JobQueue;
 use super::run;
 use super::signal::Limit;
 use crate::context;
+use crate::debug;
 use crate::sync::Mutex;
 
 pub(super) use ring::Deadlock;
@@ -148,6 +149,28 @@ fn start(
 /// that are let in; the caller gives them threads.
 pub(super) fn lend_within(queue: &JobQueue) -> Vec<Arc<Core>> {
     WAITS.lock().lend(Some(queue))
+}
+
+/// Says which job waits for which.
+pub(super) fn tell(out: &mut String) {
+    let Some(waits) = WAITS.try_lock() else {
+        return debug::line(out, 1, format_args!("which waits for which: busy"));
+    };
+    let by_jobs = waits.blocked.values().flat_map(|it| {
+        let by = it.core.title();
+        it.waits.values().map(move |wait| (by.clone(), wait))
+    });
+    let by_items = waits.in_calls.values().flat_map(BTreeMap::values);
+    let by_items = by_items.map(|wait| ("an item of a call".to_owned(), wait));
+    for (by, wait) in by_jobs.chain(by_items) {
+        let targets: Vec<String> = wait.targets.iter().map(|it| it.title()).collect();
+        let what = match (wait.call, wait.until) {
+            (Some(_), _) => "results of a parallel call".to_owned(),
+            (None, Until::End) => format!("the end of {}", targets.join(" or ")),
+            (None, Until::Output) => format!("an output of {}", targets.join(" or ")),
+        };
+        debug::line(out, 1, format_args!("{by} waits for {what}"));
+    }
 }
 
 impl Drop for Waiting {

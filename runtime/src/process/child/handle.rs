@@ -15,6 +15,7 @@ use super::super::sys::signal::send_to_group;
 use super::capture::{Capture, Lines, Stream};
 use super::exit::{Crash, Exit};
 use super::supervisor::Supervisor;
+use crate::debug;
 use crate::sync::{Condvar, Mutex};
 
 /// How long a child that is to stop is given, at each step.
@@ -70,6 +71,7 @@ pub(super) struct Shared {
     changed: Condvar,
     /// Set once nothing more comes of it, to be read without the lock.
     ended: AtomicBool,
+    since: Instant,
     supervisor: Arc<Supervisor>,
 }
 
@@ -109,6 +111,7 @@ impl Shared {
             life: Mutex::new(life),
             changed: Condvar::new(),
             ended: AtomicBool::new(false),
+            since: Instant::now(),
             supervisor,
         }
     }
@@ -200,6 +203,33 @@ impl Shared {
     }
 }
 
+impl debug::Tell for Shared {
+    fn heading(&self) -> &'static str {
+        "processes"
+    }
+
+    fn tell(&self, out: &mut String) {
+        let pid = self.pid.as_raw_nonzero();
+        let Some(life) = self.life.try_lock() else {
+            return debug::line(out, 1, format_args!("process {pid}: busy"));
+        };
+        let state = match (life.exit, life.reaped) {
+            (Some(_), _) => return,
+            (None, true) => "has ended, and what it printed is being read",
+            (None, false) if life.leaves => "has done its work, and leaves",
+            (None, false) if life.asked => "was told to stop",
+            (None, false) => "is there",
+        };
+        drop(life);
+        let kind = match self.channel {
+            Some(_) => "a worker, or one that is kept ready",
+            None => "a program",
+        };
+        let age = debug::Seconds(self.since.elapsed());
+        debug::line(out, 1, format_args!("process {pid}, {kind}, started {age} ago, {state}"));
+    }
+}
+
 /// Controls a child from anywhere. It outlives the child without harm.
 #[derive(Clone)]
 pub(crate) struct Handle(pub(super) Arc<Shared>);
@@ -273,6 +303,7 @@ impl Handle {
     /// Waits for its end. `None` when that takes longer than `limit`.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<Exit> {
         let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let _waits = debug::wait(|| format!("the end of process {}", self.pid()));
         let mut life = self.0.life.lock();
         loop {
             if let Some(exit) = life.exit {

@@ -136,6 +136,7 @@ impl Supervisor {
             *answer.0.lock() = Some(child);
             answer.1.notify_one();
         });
+        let _waits = crate::debug::wait(|| "the start of a process, by the thread `runspace-children`".to_owned());
         let mut child = reply.0.lock();
         loop {
             match child.take() {
@@ -169,6 +170,7 @@ impl Supervisor {
             false,
             Arc::clone(self),
         ));
+        crate::debug::enlist(&child);
         #[cfg(feature = "ctrl_c")]
         super::roll::enlist(&child);
         match self.order(Order::Adopt(Arc::clone(&child)), None) {
@@ -408,6 +410,7 @@ impl Thread {
         let supervisor = Arc::clone(&self.supervisor);
         let child = Shared::new(start()?, channel, lines, copies, supervisor);
         let child = Arc::new(child);
+        crate::debug::enlist(&child);
         #[cfg(feature = "ctrl_c")]
         super::roll::enlist(&child);
         self.take_in(Arc::clone(&child));

@@ -16,6 +16,7 @@ use super::super::wire::{FrameError, Kind, Label, SendError, to_bytes};
 use super::shared::{Place, Pool};
 use super::there::Told;
 use crate::context;
+use crate::debug;
 use crate::judge::Judgement;
 #[cfg(feature = "cluster")]
 use crate::key::CallKey;
@@ -625,6 +626,16 @@ enum Done {
     Failed(Failure),
 }
 
+/// What a worker was sent and has not answered, in words.
+fn sent_items<T>(pid: u32, items: &VecDeque<Item<T>>, left: usize) -> String {
+    let first = items.front().map_or(0, |it| it.index);
+    let behind = match left.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(", and {more} behind it"),
+    };
+    format!("an answer of process {pid} to item {first}, which it was sent{behind}")
+}
+
 /// Takes in what comes of the first `sent` of `items`, and takes those that have ended off.
 fn receive<T, R: DeserializeOwned>(
     worker: &mut Link,
@@ -639,6 +650,8 @@ fn receive<T, R: DeserializeOwned>(
     let mut left = sent;
     let mut since = Instant::now();
     while left > 0 {
+        // Anew for each: how long it lasts is how long this item has run.
+        let _waits = debug::wait(|| sent_items(pid, items, left));
         let waits = !worker.has_next();
         let end = limit.and_then(|it| since.checked_add(it));
         let mut frame = match worker.next_until(end) {

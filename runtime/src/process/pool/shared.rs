@@ -14,6 +14,7 @@ use super::super::entry::Setup;
 use super::super::link::{Link, Start};
 use super::super::sys::limits::Limits;
 use super::there::Recycle;
+use crate::debug;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::{Condvar, Mutex};
 
@@ -134,6 +135,10 @@ impl Pool {
     fn wait_for_place(&self, stop: &StopToken) -> Option<Place> {
         let wake = Arc::new(Wake(Arc::downgrade(&self.0)));
         stop.listen(&wake);
+        let _waits = debug::wait(|| {
+            let workers = debug::Count(self.0.options.workers, "worker");
+            format!("a worker of a pool of {workers} at most, which others have")
+        });
         let mut state = self.0.state.lock();
         state.last_ticket += 1;
         let ticket = state.last_ticket;

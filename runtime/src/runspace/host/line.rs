@@ -79,6 +79,16 @@ impl Line {
         &self.running
     }
 
+    /// Runspaces that are in the line at all, the idle ones and those that leave among them.
+    pub(super) fn counts(&self) -> (usize, usize, usize, usize) {
+        (self.alive, self.idle.len(), self.beside, self.leaving)
+    }
+
+    /// What waits for its turn.
+    pub(super) fn queue(&self) -> Vec<Work> {
+        self.queue.values().cloned().collect()
+    }
+
     /// Runspaces that are kept.
     pub(super) fn alive(&self) -> usize {
         self.alive

@@ -37,6 +37,7 @@ use slot::{Order, Slot};
 use super::context::RunspaceContext;
 use super::invocation::InvocationErrorKind;
 use super::waits;
+use crate::debug;
 use crate::per_process::Owner;
 use crate::sync::{Condvar, Mutex};
 
@@ -276,6 +277,43 @@ impl Host {
     }
 }
 
+impl debug::Tell for Host {
+    fn heading(&self) -> &'static str {
+        "runspaces and pools"
+    }
+
+    fn tell(&self, out: &mut String) {
+        let title = self.title();
+        let Some(line) = self.line.try_lock() else {
+            return debug::line(out, 1, format_args!("{title}: busy"));
+        };
+        let (alive, idle, beside, leaving) = line.counts();
+        let (running, queue) = (line.running().to_vec(), line.queue());
+        let (max, closing) = (line.limits.max, line.is_closing());
+        drop(line);
+        let closing = if closing { ", closing" } else { "" };
+        let queued = queue.len();
+        let busy = running.len();
+        debug::line(
+            out,
+            1,
+            format_args!(
+                "{title}{closing}: {alive} of {max} threads, {idle} idle, {beside} let in beside them, {leaving} \
+                 leaving; {busy} pieces of work run, {queued} are queued"
+            ),
+        );
+        let mut seats: Vec<_> = running.iter().map(|it| (it, "runs")).collect();
+        seats.extend(queue.iter().map(|it| (&it.seat, "is queued")));
+        for (seat, state) in seats {
+            match seat.teller() {
+                Some(core) => core.tell(2, out),
+                None => debug::line(out, 2, format_args!("{} {state}", debug::Name(seat.name()))),
+            }
+        }
+        debug::let_go((running, queue));
+    }
+}
+
 /// How long the end of a pool waits for somebody to read what its workers have made.
 const UNREAD_GRACE: Duration = Duration::from_secs(1);
 
@@ -296,6 +334,7 @@ impl Host {
         let Ok(_waiting) = waits::begin(&pending, false) else {
             return;
         };
+        let _waits = debug::wait(|| format!("the end of all that {} runs, to close it", self.title()));
         let mut line = self.line.lock();
         while !line.is_quiet() {
             let unread = line.unread();

@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::Host;
 use super::numbers::Numbers;
+use crate::debug;
+use crate::runspace::invocation::Core;
 use crate::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,6 +16,8 @@ pub(in crate::runspace) struct Seat {
     name: OnceLock<Arc<str>>,
     host: Weak<Host>,
     stop: Option<StopToken>,
+    /// The invocation, for somebody who looks where a program hangs.
+    told_by: OnceLock<Weak<Core>>,
     /// Threads of this work that wait for other work.
     waiting: AtomicUsize,
     /// Waits of other work for this.
@@ -34,6 +38,7 @@ impl Seat {
             name: name.map_or_else(OnceLock::new, OnceLock::from),
             host,
             stop,
+            told_by: OnceLock::new(),
             waiting: AtomicUsize::new(0),
             needed: AtomicUsize::new(0),
         })
@@ -46,6 +51,18 @@ impl Seat {
     pub(in crate::runspace) fn name(&self) -> &Arc<str> {
         self.name
             .get_or_init(|| format!("Invocation{}", self.id).into())
+    }
+
+    /// It is this invocation.
+    pub(in crate::runspace) fn set_teller(&self, core: &Arc<Core>) {
+        if debug::is_on() {
+            let _ = self.told_by.set(Arc::downgrade(core));
+        }
+    }
+
+    /// The invocation, if it is one that is told of.
+    pub(super) fn teller(&self) -> Option<Arc<Core>> {
+        self.told_by.get()?.upgrade()
     }
 
     /// Where it runs; `None` when that is gone.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::error::{InvocationError, InvocationErrorKind};
 use super::state::InvocationState;
+use crate::debug;
 use crate::context::{self, Context, CurrentJob};
 use crate::error::{PanicPayload, drop_caught};
 use crate::runspace::context::RunspaceContext;
@@ -44,6 +45,7 @@ struct Progress {
     phase: Phase,
     runspace: Option<u64>,
     thread: Option<ThreadId>,
+    since: Option<Instant>,
     failure: Option<InvocationErrorKind>,
 }
 
@@ -117,6 +119,25 @@ impl Core {
         )
     }
 
+    /// Says what it is at, for somebody who looks where a program hangs.
+    pub(in crate::runspace) fn tell(&self, depth: usize, out: &mut String) {
+        let title = format!("invocation {} ({})", debug::Name(self.seat.name()), self.source);
+        let Some(progress) = self.progress.try_lock() else {
+            return debug::line(out, depth, format_args!("{title}: busy"));
+        };
+        let state = match progress.phase {
+            Phase::Finished(_) => "has ended",
+            _ if self.stop.is_stopping() => "was told to stop",
+            Phase::Queued => "is queued",
+            Phase::Running => "runs",
+        };
+        let time = progress.since.map_or_else(String::new, |it| format!(" for {}", debug::Seconds(it.elapsed())));
+        let thread = progress.thread.map_or_else(String::new, |it| format!(" on {it:?}"));
+        drop(progress);
+        let waits = if self.seat.is_waiting() { ", and waits for other work" } else { "" };
+        debug::line(out, depth, format_args!("{title} {state}{time}{thread}{waits}"));
+    }
+
     /// Why there is no value, if it failed or was stopped.
     pub(super) fn take_failure(&self) -> Option<InvocationErrorKind> {
         let mut progress = self.progress.lock();
@@ -133,7 +154,11 @@ impl Core {
             true => Some(true),
             false => is_late().then_some(false),
         };
-        vigil::keep(look, |_| self.sleep(until))
+        let title = || format!("the end of invocation {} ({})", debug::Name(self.seat.name()), self.source);
+        vigil::keep(look, |_| {
+            let _waits = debug::wait(|| format!("{} on {}", title(), self.place));
+            self.sleep(until)
+        })
     }
 
     fn sleep(&self, until: Option<Instant>) -> bool {
@@ -163,6 +188,7 @@ impl Core {
             kind: Kind::Invocation(Arc::clone(self)),
         };
         self.stop.listen(self);
+        self.seat.set_teller(self);
         if let Err(work) = host.start(work) {
             work.end_unrun(InvocationErrorKind::Closed);
         }
@@ -226,6 +252,7 @@ impl Core {
         progress.phase = Phase::Running;
         progress.runspace = Some(runspace);
         progress.thread = Some(thread::current().id());
+        progress.since = Some(Instant::now());
     }
 
     fn context(&self) -> Context {

@@ -102,7 +102,9 @@ impl RunspacePoolBuilder {
         let name = name.unwrap_or_else(|| format!("RunspacePool{id}").into());
         let idle_timeout = self.idle_timeout.unwrap_or(IDLE_TIMEOUT);
         let host = Host::pool(id, name, limits, self.init, idle_timeout);
-        let handle = Handle::new(Arc::new(host));
+        let host = Arc::new(host);
+        crate::debug::enlist(&host);
+        let handle = Handle::new(host);
         Ok(RunspacePool { handle })
     }
 }

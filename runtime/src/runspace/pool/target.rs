@@ -63,6 +63,10 @@ impl Target for OnPool {
         prepared();
     }
 
+    fn title(&self) -> String {
+        self.host.title().to_string()
+    }
+
     fn size(&self) -> usize {
         self.host.limits().max
     }
