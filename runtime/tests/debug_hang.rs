@@ -189,7 +189,7 @@ fn a_job_and_one_that_waits_for_it() {
             "): Running for",
             "`behind` (start_thread_job! at",
             "): NotStarted",
-            "1 of 1 places are taken, and 1 jobs wait for one",
+            "1 of 1 places are taken, with 1 job waiting for one",
             "waits for the end of job 2 `hangs`",
         ],
     );
@@ -216,7 +216,7 @@ fn an_invocation_and_the_end_of_its_runspace() {
             "the end of invocation `hangs`",
             "the end of all that runspace `reports` runs, to close it",
             "runspace `reports`, closing: 1 of 1 threads",
-            "1 pieces of work run, 1 are queued",
+            "leaving; 1 running, 1 queued",
             "invocation `behind`",
             "is queued",
             "pool `pool`: 1 of 1 threads",
@@ -261,8 +261,13 @@ fn a_blocking_collection_and_a_scope() {
         thread::spawn(move || full.add(2));
         thread::spawn(|| {
             runspace::scope(|s| {
-                let unread = foreach_parallel!(0..1, within = s, |_| hang());
+                let (begun, begins) = channel();
+                let unread = foreach_parallel!(0..1, within = s, using(begun), |_| {
+                    begun.send(()).unwrap();
+                    hang()
+                });
                 std::mem::forget(unread);
+                begins.recv().unwrap();
             });
         });
         let _ = values.take();

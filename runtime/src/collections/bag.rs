@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::store::{Store, this_thread};
+use super::store::{Store, drop_each, this_thread};
 
 /// A collection without an order: .NET's `ConcurrentBag`.
 ///
@@ -126,7 +126,7 @@ impl<T> Bag<T> {
 
     /// Drops all values in the bag at this moment.
     pub fn clear(&self) {
-        drop(self.take_all());
+        drop_each(self.take_all());
     }
 
     fn take_all(&self) -> Vec<T> {

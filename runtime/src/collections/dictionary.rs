@@ -1,23 +1,22 @@
 //! Values by key.
 
-// The map is scc's, whose entries live in small buckets, each behind a lock of its own. Values are
-// in `Arc`s, so that all that happens under such a lock is the counting of references: closures,
-// clones, comparisons and destructors of values run without.
+// No code of the user's runs under a lock: keys and values are in `Arc`s, so that all that happens under one is
+// the counting of references. Keys are hashed before, compared on a copy of the few entries that have the hash, and what
+// was found is looked for again by its address. Destructors run after.
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{Hash, RandomState};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
 
-use scc::hash_map::Entry;
-
-type Map<K, V> = scc::HashMap<K, Arc<V>, RandomState>;
+use super::shards::{Entry, Shards};
+use super::store::drop_each;
 
 /// Values by key: .NET's `ConcurrentDictionary`.
 ///
 /// Closures that make values run without any lock, as in .NET: they may use the dictionary, take
 /// their time and panic. In return what a closure has made is dropped if another thread was faster.
-/// `Hash`, `Eq` and `Clone` of the *key* must not use the dictionary.
+/// The same goes for `Hash`, `Eq`, `Clone` and the destructors of keys and values.
 ///
 /// Clones are the same dictionary.
 ///
@@ -37,6 +36,11 @@ pub struct Dictionary<K, V> {
     map: Arc<Map<K, V>>,
 }
 
+struct Map<K, V> {
+    hasher: RandomState,
+    shards: Shards<K, V>,
+}
+
 impl<K: Eq + Hash, V> Dictionary<K, V> {
     /// An empty dictionary.
     #[must_use]
@@ -44,10 +48,13 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         Self::with_capacity(0)
     }
 
-    /// An empty dictionary with room for that many entries before it grows.
+    /// An empty dictionary with room for that many entries before it grows, as far as there is memory for it.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        let map = Map::with_capacity_and_hasher(capacity, RandomState::new());
+        let map = Map {
+            hasher: RandomState::new(),
+            shards: Shards::with_capacity(capacity),
+        };
         Self { map: Arc::new(map) }
     }
 
@@ -56,17 +63,54 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
     /// # Errors
     /// There is one, which stays; key and value come back.
     pub fn try_add(&self, key: K, value: V) -> Result<(), (K, V)> {
-        let added = self.map.insert_sync(key, Arc::new(value));
-        added.map_err(|(key, value)| {
-            let value = Arc::into_inner(value).expect("nobody has seen it");
-            (key, value)
-        })
+        let hash = self.map.hasher.hash_one(&key);
+        let added = self.add(hash, Entry::new(key, value));
+        added.map(drop).map_err(|(_, entry)| entry.into_unseen())
     }
 
     /// Sets the value for this key. Answers whether there was one, which is dropped.
     pub fn insert(&self, key: K, value: V) -> bool {
-        let before = self.map.upsert_sync(key, Arc::new(value));
-        before.is_some()
+        let hash = self.map.hasher.hash_one(&key);
+        let mut entry = Entry::new(key, value);
+        loop {
+            let (there, back) = match self.add(hash, entry) {
+                Ok(_) => return false,
+                Err(both) => both,
+            };
+            // Under the key that is there.
+            if self.map.shards.replace(hash, &there.key, None, &back.value) {
+                return true;
+            }
+            entry = back;
+        }
+    }
+
+    /// Adds an entry if there is none for its key. If there is one, that and the new one.
+    #[expect(clippy::result_large_err, reason = "four pointers")]
+    fn add(
+        &self,
+        hash: u64,
+        entry: Entry<K, V>,
+    ) -> Result<Entry<K, V>, (Entry<K, V>, Entry<K, V>)> {
+        loop {
+            let seen = self.map.shards.of(hash);
+            if let Some(there) = seen.find(&*entry.key) {
+                return Err((there.clone(), entry));
+            }
+            // Unless another key with this hash has come meanwhile, which may be equal.
+            if self.map.shards.add(&seen, &entry) {
+                return Ok(entry);
+            }
+        }
+    }
+
+    /// The entry of this key, which has this hash.
+    fn entry<Q>(&self, hash: u64, key: &Q) -> Option<Entry<K, V>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.map.shards.of(hash).find(key).cloned()
     }
 
     /// A copy of the value for this key.
@@ -111,7 +155,8 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.map.read_sync(key, |_, value| Arc::clone(value))
+        let hash = self.map.hasher.hash_one(key);
+        self.entry(hash, key).map(|it| it.value)
     }
 
     /// A copy of the value for this key; if there is none, of what `make` makes, which is added.
@@ -136,12 +181,13 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         if let Some(value) = self.try_get(&key) {
             return value;
         }
-        let made = Arc::new(make(&key));
-        let value = match self.map.entry_sync(key) {
-            Entry::Occupied(entry) => Arc::clone(entry.get()),
-            Entry::Vacant(entry) => Arc::clone(entry.insert_entry(made).get()),
+        let made = make(&key);
+        let hash = self.map.hasher.hash_one(&key);
+        let entry = match self.add(hash, Entry::new(key, made)) {
+            Ok(added) => added,
+            Err((there, _)) => there,
         };
-        V::clone(&value)
+        V::clone(&entry.value)
     }
 
     /// Adds what `add` makes if there is no value for this key, and else puts what `update` makes of
@@ -156,19 +202,20 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
     where
         V: Clone,
     {
-        let mut key = key;
+        let hash = self.map.hasher.hash_one(&key);
+        let key = Arc::new(key);
         loop {
-            let Some(before) = self.get(&key) else {
-                let made = Arc::new(add(&key));
-                match self.map.insert_sync(key, Arc::clone(&made)) {
-                    Ok(()) => return own(made),
-                    Err((back, _)) => key = back,
+            let Some(before) = self.entry(hash, &*key) else {
+                let value = Arc::new(add(&key));
+                let key = Arc::clone(&key);
+                match self.add(hash, Entry { key, value }) {
+                    Ok(added) => return V::clone(&added.value),
+                    Err(_) => continue,
                 }
-                continue;
             };
-            let made = Arc::new(update(&key, &before));
-            if self.exchange(&key, &before, &made) {
-                return own(made);
+            let made = Arc::new(update(&key, &before.value));
+            if self.exchange(hash, &before, &made) {
+                return V::clone(&made);
             }
         }
     }
@@ -195,11 +242,12 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         Q: Eq + Hash + ?Sized,
         V: PartialEq,
     {
+        let hash = self.map.hasher.hash_one(key);
         let new = Arc::new(new);
         loop {
-            match self.get(key) {
-                Some(before) if *before == *expected => {
-                    if self.exchange(key, &before, &new) {
+            match self.entry(hash, key) {
+                Some(before) if *before.value == *expected => {
+                    if self.exchange(hash, &before, &new) {
                         return true;
                     }
                 }
@@ -208,22 +256,11 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         }
     }
 
-    /// Puts `new` in the place of `before` if that is there still. While it is held it cannot come
+    /// Puts `new` in the place of the value of `before` if that is there still. While it is held it cannot come
     /// back by chance under the same address.
-    fn exchange<Q>(&self, key: &Q, before: &Arc<V>, new: &Arc<V>) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        let changed = self.map.update_sync(key, |_, value| {
-            let is_same = Arc::ptr_eq(value, before);
-            // `before` keeps the old value alive: it is not dropped in here.
-            if is_same {
-                *value = Arc::clone(new);
-            }
-            is_same
-        });
-        changed.unwrap_or(false)
+    fn exchange(&self, hash: u64, before: &Entry<K, V>, new: &Arc<V>) -> bool {
+        let shards = &self.map.shards;
+        shards.replace(hash, &before.key, Some(&before.value), new)
     }
 
     /// Takes the entry of this key out. The value is moved out, or cloned if it is being read at this
@@ -237,7 +274,14 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         Q: Eq + Hash + ?Sized,
         V: Clone,
     {
-        self.map.remove_sync(key).map(|(_, value)| own(value))
+        let hash = self.map.hasher.hash_one(key);
+        loop {
+            let there = self.map.shards.of(hash).find(key)?.clone();
+            if let Some(removed) = self.map.shards.remove(hash, &there.key) {
+                drop(there);
+                return Some(own(removed.value));
+            }
+        }
     }
 
     /// Whether there is a value for this key.
@@ -247,34 +291,35 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.map.contains_sync(key)
+        let hash = self.map.hasher.hash_one(key);
+        self.entry(hash, key).is_some()
     }
 
     /// How many entries there are. While others add and remove it is about right.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.map.shards.len()
     }
 
     /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+        self.map.shards.len() == 0
     }
 
     /// Drops all entries.
+    ///
+    /// # Panics
+    /// A destructor panics. The dictionary is empty, and all others have run.
     pub fn clear(&self) {
-        let mut values = Vec::new();
-        self.map.retain_sync(|_, value| {
-            values.push(Arc::clone(value)); // to be dropped when no lock is held
-            false
-        });
+        drop_each(self.map.shards.take_all());
     }
 
     /// Copies of the keys, in no order.
     ///
     /// Like all that goes through the whole dictionary it is no picture of one moment: what is there
-    /// from beginning to end is in it, once; what others add or remove meanwhile may be.
+    /// from beginning to end is in it, and what others add or remove meanwhile may be. A key is in it once; if it is removed and added
+    /// again meanwhile, perhaps not at all.
     ///
     /// # Panics
     /// `K::clone` panics.
@@ -283,12 +328,8 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
     where
         K: Clone,
     {
-        let mut keys = Vec::with_capacity(self.len());
-        self.map.iter_sync(|key, _| {
-            keys.push(key.clone());
-            true
-        });
-        keys
+        let entries = self.map.shards.all();
+        entries.iter().map(|it| K::clone(&it.key)).collect()
     }
 
     /// Copies of the values, in no order. See [`keys`](Self::keys).
@@ -300,12 +341,8 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
     where
         V: Clone,
     {
-        let mut values = Vec::with_capacity(self.len());
-        self.map.iter_sync(|_, value| {
-            values.push(Arc::clone(value));
-            true
-        });
-        values.iter().map(|value| V::clone(value)).collect()
+        let entries = self.map.shards.all();
+        entries.iter().map(|it| V::clone(&it.value)).collect()
     }
 
     /// Copies of the entries, in no order. See [`keys`](Self::keys).
@@ -318,15 +355,9 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
         K: Clone,
         V: Clone,
     {
-        let mut entries = Vec::with_capacity(self.len());
-        self.map.iter_sync(|key, value| {
-            entries.push((key.clone(), Arc::clone(value)));
-            true
-        });
-        let entries = entries.into_iter();
-        entries
-            .map(|(key, value)| (key, V::clone(&value)))
-            .collect()
+        let entries = self.map.shards.all();
+        let copy = |it: &Entry<K, V>| (K::clone(&it.key), V::clone(&it.value));
+        entries.iter().map(copy).collect()
     }
 
     /// Iterates over copies of the entries, in no order. See [`keys`](Self::keys).

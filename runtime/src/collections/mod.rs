@@ -37,6 +37,7 @@ mod dictionary;
 mod queue;
 #[cfg(feature = "serde")]
 mod serde;
+mod shards;
 mod stack;
 mod store;
 

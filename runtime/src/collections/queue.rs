@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::store::Store;
+use super::store::{Store, drop_each};
 
 /// First in, first out: .NET's `ConcurrentQueue`.
 ///
@@ -110,7 +110,7 @@ impl<T> Queue<T> {
 
     /// Drops all values in the queue at this moment.
     pub fn clear(&self) {
-        drop(self.take_all());
+        drop_each(self.take_all());
     }
 
     fn take_all(&self) -> VecDeque<T> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::store::Store;
+use super::store::{Store, drop_each};
 
 /// Last in, first out: .NET's `ConcurrentStack`.
 ///
@@ -125,7 +125,7 @@ impl<T> Stack<T> {
 
     /// Drops all values on the stack at this moment.
     pub fn clear(&self) {
-        drop(self.take_all());
+        drop_each(self.take_all());
     }
 
     fn take_all(&self) -> Vec<T> {

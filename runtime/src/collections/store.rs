@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::error::{drop_caught, drop_quietly};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
 
@@ -9,13 +10,25 @@ use crate::sync::{Mutex, MutexGuard, thread_local};
 /// code of the user's: should that use the very collection, it is told so instead of waiting for
 /// itself.
 #[derive(Default)]
-pub(super) struct Store<V> {
+pub(super) struct Store<V: Contents> {
     value: Mutex<V>,
     /// The thread that clones, 0 for none.
     copying: AtomicUsize,
 }
 
-impl<V> Store<V> {
+/// A list of the user's values.
+pub(super) trait Contents: Default + IntoIterator {}
+
+impl<V: Default + IntoIterator> Contents for V {}
+
+impl<V: Contents> Drop for Store<V> {
+    fn drop(&mut self) {
+        let values = std::mem::take(&mut *self.value.lock());
+        drop_each(values);
+    }
+}
+
+impl<V: Contents> Store<V> {
     pub(super) fn new(value: V) -> Self {
         Self {
             value: Mutex::new(value),
@@ -47,12 +60,12 @@ impl<V> Store<V> {
 }
 
 /// A value that is being cloned.
-pub(super) struct Copying<'a, V> {
+pub(super) struct Copying<'a, V: Contents> {
     store: &'a Store<V>,
     value: MutexGuard<'a, V>,
 }
 
-impl<V> Deref for Copying<'_, V> {
+impl<V: Contents> Deref for Copying<'_, V> {
     type Target = V;
 
     fn deref(&self) -> &V {
@@ -60,15 +73,31 @@ impl<V> Deref for Copying<'_, V> {
     }
 }
 
-impl<V> DerefMut for Copying<'_, V> {
+impl<V: Contents> DerefMut for Copying<'_, V> {
     fn deref_mut(&mut self) -> &mut V {
         &mut self.value
     }
 }
 
-impl<V> Drop for Copying<'_, V> {
+impl<V: Contents> Drop for Copying<'_, V> {
     fn drop(&mut self) {
         self.store.copying.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Drops one after the other, whichever panic. The first panic is raised when all are gone.
+pub(super) fn drop_each<T>(all: impl IntoIterator<Item = T>) {
+    let mut first = None;
+    for one in all {
+        match &first {
+            None => first = drop_caught(one).err(),
+            Some(_) => drop_quietly(one),
+        }
+    }
+    if let Some(payload) = first
+        && !std::thread::panicking()
+    {
+        payload.resume();
     }
 }
 

@@ -99,6 +99,11 @@ fn parse(text: &str) -> Result<u64, String> {
     Ok(micros.max(1000))
 }
 
+/// Whether each item that begins and ends is noted too. It has a price: items then run one by one.
+pub(crate) fn notes_items() -> bool {
+    is_on() && limit().is_some()
+}
+
 /// How long a wait may last, if that is limited.
 fn limit() -> Option<Duration> {
     match LIMIT.load(Ordering::Relaxed) {
@@ -108,7 +113,8 @@ fn limit() -> Option<Duration> {
 }
 
 /// Has [`dump_waits`] know what is made from now on, as if `RUNSPACE_DEBUG_HANG` were set, but without a time
-/// limit. For the harness of a test that prints it when the test is late.
+/// limit, and without the single items of calls, which run as they always do. For the harness of a test that prints it
+/// when the test is late.
 ///
 /// ```
 /// runspace::debug::track();

@@ -140,9 +140,9 @@ impl Call {
         context.trace = trace::call(site.name.as_deref(), site.location, throttle, total);
         let items = trace::Items::wanted(&context.trace, || site.title());
         let mut control = Control::with_spans(control, &options.control, total, items);
-        let noted = debug::is_on().then(Noted::default);
-        if let Some(noted) = &noted {
-            control = Some(Control::noting(control, &options.control, total, &noted.flights));
+        let noted = debug::is_on().then(Noted::new);
+        if let Some(flights) = noted.as_ref().and_then(|it| it.flights.as_ref()) {
+            control = Some(Control::noting(control, &options.control, total, flights));
         }
         if let Some(control) = &mut control {
             let site = site.clone();
@@ -666,12 +666,20 @@ impl Call {
 }
 
 /// What is noted of a call for a program that hangs.
-#[derive(Default)]
 struct Noted {
     /// Items that were taken from the input, where a feeder takes them.
     taken: AtomicU64,
-    /// Those that run.
-    flights: Arc<Flights>,
+    /// Those that run, if they are noted.
+    flights: Option<Arc<Flights>>,
+}
+
+impl Noted {
+    fn new() -> Self {
+        Self {
+            taken: AtomicU64::new(0),
+            flights: debug::notes_items().then(Arc::default),
+        }
+    }
 }
 
 impl Call {
@@ -720,8 +728,12 @@ impl debug::Tell for Call {
         ));
         let consumed = self.consumed.load(relaxed);
         let taken = self.noted.as_ref().map_or(0, |it| it.taken.load(relaxed)).max(consumed);
-        let running = self.noted.as_ref().and_then(|it| it.flights.count());
-        let running = running.map_or_else(|| "busy".to_owned(), |it| it.to_string());
+        let flights = self.noted.as_ref().and_then(|it| it.flights.as_ref());
+        let running = match flights.map(|it| it.count()) {
+            None => "an unknown number".to_owned(),
+            Some(None) => "busy:".to_owned(),
+            Some(Some(count)) => count.to_string(),
+        };
         let aside = load(&self.set_aside);
         let input = match () {
             () if self.input_ended() => "the input has ended",
@@ -747,8 +759,8 @@ impl debug::Tell for Call {
         if let Some(control) = &self.control {
             control.tell(out);
         }
-        if let Some(noted) = &self.noted {
-            noted.flights.tell(out);
+        if let Some(flights) = flights {
+            flights.tell(out);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::globals::global;
 use super::line::{Left, Line};
 use super::run;
 use super::waits;
+use crate::debug::Count;
 use crate::sync::Mutex;
 
 /// How many jobs of the process's own queue run at once, unless changed.
@@ -177,7 +178,8 @@ impl JobQueue {
             || "the state is busy".to_owned(),
             |line| {
                 let (active, throttle, waiting) = (line.active(), line.throttle(), line.waiting());
-                format!("{active} of {throttle} places are taken, and {waiting} jobs wait for one")
+                let waiting = Count(waiting, "job");
+                format!("{active} of {throttle} places are taken, with {waiting} waiting for one")
             },
         )
     }

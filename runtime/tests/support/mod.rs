@@ -27,6 +27,8 @@ pub fn within<R: Send + 'static>(secs: u64, body: impl FnOnce() -> R + Send + 's
     let name = thread::current().name().unwrap_or("a test").to_owned();
     // Miri goes through a program some hundred times slower.
     let secs = if cfg!(miri) { 100 * secs } else { secs };
+    // Where it hangs, it can say at what.
+    runspace::debug::track();
     let (done, waiting) = channel::<()>();
     let runner = thread::Builder::new()
         .name(name.clone())
@@ -37,7 +39,8 @@ pub fn within<R: Send + 'static>(secs: u64, body: impl FnOnce() -> R + Send + 's
         .expect("a thread for the test");
     if let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(Duration::from_secs(secs)) {
         // Written straight to stderr: what is printed in a test is kept back, and lost on abort.
-        let line = format!("\n{name}: not done after {secs} s; aborting\n");
+        let waits = runspace::debug::dump_waits();
+        let line = format!("\n{name}: not done after {secs} s; aborting\n{waits}");
         let _ = std::io::stderr().write_all(line.as_bytes());
         std::process::abort();
     }

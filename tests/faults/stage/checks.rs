@@ -35,6 +35,12 @@ pub(super) const ROWS: &[Row] = &[Row {
         test("a_hang", || sleep(Duration::from_secs(1000)))
             .within(2)
             .complains("hangs"),
+        test("a_hang_of_a_call", || {
+            let results = runspace::foreach_parallel!(0..1, |_| sleep(Duration::from_secs(1000)));
+            results.wait();
+        })
+        .within(2)
+        .complains("the reader of the call at "),
         test("a_panic", || panic!("it is wrong"))
             .exits_with(101)
             .then(|ended| {

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::census::{marked, stacks};
-use super::playing::{FOLDER, TEST, WELL};
+use super::playing::{FOLDER, TEST, WAITS, WELL};
 use super::{End, Test};
 use crate::support::census::send;
 
@@ -212,7 +212,8 @@ impl Scene {
     /// What its processes are doing.
     fn show(&self, what: &str) -> String {
         let shown: Vec<String> = self.processes().into_iter().map(stacks).collect();
-        format!("{} {what}\n{}", self.mark, shown.concat())
+        let waits = self.told(WAITS).unwrap_or_default();
+        format!("{} {what}\n{waits}\n{}", self.mark, shown.concat())
     }
 
     /// Ends all that is there of it.

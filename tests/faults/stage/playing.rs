@@ -18,6 +18,9 @@ pub(super) const FOLDER: &str = "FAULTS_FOLDER";
 /// Another part of a test.
 const PART: &str = "FAULTS_PART";
 
+/// The file for what waits for what.
+pub(super) const WAITS: &str = "waits";
+
 /// The status of a process that has come to its end.
 pub(super) const WELL: u8 = 42;
 
@@ -39,6 +42,8 @@ pub(super) fn play(test: &Test) -> ExitCode {
         .num_threads(2)
         .build_global();
     rayon::broadcast(|_| ());
+    runspace::debug::track();
+    tell_waits_before(test.limit);
     let before = Left::take();
     (test.body)();
     tell("done", "");
@@ -49,6 +54,16 @@ pub(super) fn play(test: &Test) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::from(WELL)
+}
+
+/// When the time of the test is nearly over, its process says what waits for what: the one that looks on does not see
+/// more than its stacks.
+fn tell_waits_before(limit: Duration) {
+    let limit = limit.saturating_sub(Duration::from_millis(500));
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        tell(WAITS, &runspace::debug::dump_waits());
+    });
 }
 
 /// A file that goes with the test, and that nobody asks why it is there.

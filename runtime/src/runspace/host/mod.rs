@@ -299,7 +299,7 @@ impl debug::Tell for Host {
             1,
             format_args!(
                 "{title}{closing}: {alive} of {max} threads, {idle} idle, {beside} let in beside them, {leaving} \
-                 leaving; {busy} pieces of work run, {queued} are queued"
+                 leaving; {busy} running, {queued} queued"
             ),
         );
         let mut seats: Vec<_> = running.iter().map(|it| (it, "runs")).collect();
