@@ -62,7 +62,7 @@ pub fn send<T: Moved + 'static>() -> fn(T) -> T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to another process",
     label = "the other process gets this value as bytes",
-    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: `#[derive(Serialize, Deserialize)]` on it, send what the value is made from, or stay on threads, where the value itself is moved"
+    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`, and `Send`: `#[derive(Serialize, Deserialize)]` on it, send what the value is made from, or stay on threads, where the value itself is moved; of a collection of `runspace::collections` there would be a copy that shares nothing: answer the values from the body and collect them here, or send its `to_vec()`"
 )]
 pub trait Sent {}
 
@@ -159,7 +159,7 @@ impl<T> Portable for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot go where a plan may choose",
     label = "a plan may choose another process, which gets this value as bytes",
-    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`: derive them, send what the value is made from, or name a back end of this process, as in `on = thread`"
+    note = "its type must be `serde::Serialize` and `serde::de::DeserializeOwned`: derive them, send what the value is made from, or name a back end of this process, as in `on = thread`; of a collection of `runspace::collections` there would be a copy that shares nothing: answer the values from the body and collect them here, or send its `to_vec()`"
 )]
 pub trait Carried {}
 

@@ -46,7 +46,7 @@
 //! | `progress` | `progress = "Hashing"` and the module `progress` | |
 //! | `rate` | `rate = 50.per_second()` | |
 //! | `journal` | `journal = "run.jsonl"`, `resume = true` | |
-//! | `serde` | [`collections`] as data | |
+//! | `serde` | [`collections`] written as data | |
 //! | `tracing` | spans of calls, items and jobs; events of child processes, see [Tracing](#tracing) | |
 //!
 //! # Tracing

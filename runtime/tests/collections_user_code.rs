@@ -87,17 +87,23 @@ fn filled() -> Dictionary<Loud, Loud> {
 fn uses() -> Vec<(&'static str, fn(&Dictionary<Loud, Loud>))> {
     vec![
         ("try_add", |it| drop(it.try_add(Loud(1), Loud(9)))),
-        ("try_add of a new one", |it| drop(it.try_add(Loud(9), Loud(9)))),
+        ("try_add of a new one", |it| {
+            drop(it.try_add(Loud(9), Loud(9)))
+        }),
         ("insert", |it| _ = it.insert(Loud(1), Loud(9))),
         ("insert of a new one", |it| _ = it.insert(Loud(10), Loud(9))),
         ("try_get", |it| drop(it.try_get(&Loud(5)))),
         ("read", |it| _ = it.read(&Loud(5), |value| value.0)),
         ("get_or_add", |it| drop(it.get_or_add(Loud(6), |_| Loud(6)))),
-        ("get_or_add of a new one", |it| drop(it.get_or_add(Loud(11), |_| Loud(6)))),
+        ("get_or_add of a new one", |it| {
+            drop(it.get_or_add(Loud(11), |_| Loud(6)))
+        }),
         ("add_or_update", |it| {
             drop(it.add_or_update(Loud(7), |_| Loud(0), |_, old| Loud(old.0)));
         }),
-        ("try_update", |it| _ = it.try_update(&Loud(2), Loud(3), &Loud(2))),
+        ("try_update", |it| {
+            _ = it.try_update(&Loud(2), Loud(3), &Loud(2))
+        }),
         ("try_remove", |it| drop(it.try_remove(&Loud(3)))),
         ("contains_key", |it| _ = it.contains_key(&Loud(4))),
         ("keys", |it| drop(it.keys())),
@@ -220,25 +226,43 @@ fn of_destructors_that_panic_in_clear_all_run() {
             (0..count).for_each(|n| _ = all.insert(n, Counted(n, Arc::clone(dropped))));
         });
         check("bag", |count, dropped| {
-            let all: Bag<_> = (0..count).map(|n| Counted(n, Arc::clone(dropped))).collect();
+            let all: Bag<_> = (0..count)
+                .map(|n| Counted(n, Arc::clone(dropped)))
+                .collect();
             all.clear();
         });
         check("queue", |count, dropped| {
-            let all: Queue<_> = (0..count).map(|n| Counted(n, Arc::clone(dropped))).collect();
+            let all: Queue<_> = (0..count)
+                .map(|n| Counted(n, Arc::clone(dropped)))
+                .collect();
             all.clear();
         });
         check("stack", |count, dropped| {
-            let all: Stack<_> = (0..count).map(|n| Counted(n, Arc::clone(dropped))).collect();
+            let all: Stack<_> = (0..count)
+                .map(|n| Counted(n, Arc::clone(dropped)))
+                .collect();
             all.clear();
         });
         check("bag that goes", |count, dropped| {
-            drop((0..count).map(|n| Counted(n, Arc::clone(dropped))).collect::<Bag<_>>());
+            drop(
+                (0..count)
+                    .map(|n| Counted(n, Arc::clone(dropped)))
+                    .collect::<Bag<_>>(),
+            );
         });
         check("queue that goes", |count, dropped| {
-            drop((0..count).map(|n| Counted(n, Arc::clone(dropped))).collect::<Queue<_>>());
+            drop(
+                (0..count)
+                    .map(|n| Counted(n, Arc::clone(dropped)))
+                    .collect::<Queue<_>>(),
+            );
         });
         check("stack that goes", |count, dropped| {
-            drop((0..count).map(|n| Counted(n, Arc::clone(dropped))).collect::<Stack<_>>());
+            drop(
+                (0..count)
+                    .map(|n| Counted(n, Arc::clone(dropped)))
+                    .collect::<Stack<_>>(),
+            );
         });
         check("blocking collection that goes", |count, dropped| {
             let all = BlockingCollection::unbounded();
@@ -308,7 +332,9 @@ fn a_key_is_told_once_whatever_writers_do() {
             .collect();
         for _ in 0..300 {
             let mut times = HashMap::<u32, usize>::new();
-            all.keys().into_iter().for_each(|key| *times.entry(key).or_default() += 1);
+            all.keys()
+                .into_iter()
+                .for_each(|key| *times.entry(key).or_default() += 1);
             let twice = times.iter().find(|it| *it.1 > 1);
             assert_eq!(twice, None);
             let missing = (0..1000).find(|it| !times.contains_key(it));
@@ -351,16 +377,24 @@ fn keys_with_one_hash_are_kept_apart() {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let key = random >> 16 & 15;
             match random >> 8 & 3 {
-                0 => assert_eq!(all.insert(Same(key), step), model.insert(key, step).is_some()),
+                0 => assert_eq!(
+                    all.insert(Same(key), step),
+                    model.insert(key, step).is_some()
+                ),
                 1 => assert_eq!(all.try_remove(&Same(key)), model.remove(&key)),
                 2 => {
                     let value = all.add_or_update(Same(key), |_| step, |_, old| old + 1);
                     let expected = model.entry(key).and_modify(|it| *it += 1).or_insert(step);
                     assert_eq!(value, *expected);
                 }
-                _ => assert_eq!(all.try_add(Same(key), step).is_ok(), !model.contains_key(&key)),
+                _ => assert_eq!(
+                    all.try_add(Same(key), step).is_ok(),
+                    !model.contains_key(&key)
+                ),
             }
-            model.entry(key).or_insert_with(|| all.try_get(&Same(key)).unwrap_or(u32::MAX));
+            model
+                .entry(key)
+                .or_insert_with(|| all.try_get(&Same(key)).unwrap_or(u32::MAX));
             if model[&key] == u32::MAX {
                 model.remove(&key);
             }
@@ -431,9 +465,8 @@ fn clones_that_use_each_others_lists_do_not_wait_for_each_other() {
         };
         one.enqueue(far(&two));
         two.enqueue(far(&one));
-        let threads = [one, two].map(|queue| {
-            thread::spawn(move || (0..2000).for_each(|_| drop(queue.to_vec())))
-        });
+        let threads = [one, two]
+            .map(|queue| thread::spawn(move || (0..2000).for_each(|_| drop(queue.to_vec()))));
         threads.into_iter().for_each(|it| it.join().unwrap());
         assert_eq!(*met.lock().unwrap(), 4000);
     });

@@ -13,6 +13,12 @@
 //! `using(bag.clone())` gives the items of a call the bag that their caller reads afterwards. Lists
 //! of the contents at one moment are made by `to_vec()` and by iterating.
 //!
+//! **They stay in their process.** In another there would be a copy, and what is added to that is seen by nobody here. So
+//! they can be no captures, items or results where a body runs, or by a plan may run, in another process (`on = process`,
+//! `on = plan`, `on = cluster(..)`, `start_job!`): the compiler refuses that. Answer the values from the body instead, and collect them
+//! from the results; what a body only reads goes as `to_vec()` or as a map of the standard library's. With the feature
+//! `serde` they can be written as data, and are read by collecting what a `Vec` or a `HashMap` has read.
+//!
 //! **Nothing is lent.** Calls answer values, by moving them out or by cloning them, and never guards:
 //! there is nothing to hold that could keep another thread, or the same one, from going on.
 //!

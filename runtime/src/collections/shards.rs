@@ -165,8 +165,8 @@ impl<K, V> Shards<K, V> {
         let there = shard.groups.get(&seen.hash);
         let there = there.map_or(&[][..], Group::entries);
         let same_key = |(a, b): (&Entry<K, V>, &Entry<K, V>)| Arc::ptr_eq(&a.key, &b.key);
-        let is_same = there.len() == seen.entries().len()
-            && there.iter().zip(seen.entries()).all(same_key);
+        let is_same =
+            there.len() == seen.entries().len() && there.iter().zip(seen.entries()).all(same_key);
         if !is_same {
             return false;
         }
@@ -182,16 +182,23 @@ impl<K, V> Shards<K, V> {
 
     /// Puts `new` in the place of the value of this key if that is still there and, should it matter, the value
     /// is `before`.
-    pub(super) fn replace(&self, hash: u64, key: &Arc<K>, before: Option<&Arc<V>>, new: &Arc<V>) -> bool {
+    pub(super) fn replace(
+        &self,
+        hash: u64,
+        key: &Arc<K>,
+        before: Option<&Arc<V>>,
+        new: &Arc<V>,
+    ) -> bool {
         let mut shard = self.lock(hash);
         let fits = |it: &Entry<K, V>| {
             Arc::ptr_eq(&it.key, key) && before.is_none_or(|before| Arc::ptr_eq(before, &it.value))
         };
         let old = match shard.groups.get_mut(&hash) {
             None => return false,
-            Some(Group::One(entry)) if fits(entry) => {
-                (Some(std::mem::replace(&mut entry.value, Arc::clone(new))), None)
-            }
+            Some(Group::One(entry)) if fits(entry) => (
+                Some(std::mem::replace(&mut entry.value, Arc::clone(new))),
+                None,
+            ),
             Some(Group::One(_)) => return false,
             Some(Group::Several(entries)) => {
                 let Some(index) = entries.iter().position(fits) else {

@@ -721,13 +721,21 @@ impl debug::Tell for Call {
         let workers = Count(load(&self.launched), "worker");
         let (under_way, emitters) = (load(&self.under_way), load(&self.emitters));
         let asleep = self.to_workers.sleepers();
-        line(out, 1, format_args!(
-            "{}: on {place}{order}; throttle {throttle}, window {window}; {workers} ({under_way} under way, {asleep} asleep, \
+        line(
+            out,
+            1,
+            format_args!(
+                "{}: on {place}{order}; throttle {throttle}, window {window}; {workers} ({under_way} under way, {asleep} asleep, \
              {emitters} in the middle of an item for want of a reader)",
-            self.site
-        ));
+                self.site
+            ),
+        );
         let consumed = self.consumed.load(relaxed);
-        let taken = self.noted.as_ref().map_or(0, |it| it.taken.load(relaxed)).max(consumed);
+        let taken = self
+            .noted
+            .as_ref()
+            .map_or(0, |it| it.taken.load(relaxed))
+            .max(consumed);
         let flights = self.noted.as_ref().and_then(|it| it.flights.as_ref());
         let running = match flights.map(|it| it.count()) {
             None => "an unknown number".to_owned(),
@@ -737,24 +745,44 @@ impl debug::Tell for Call {
         let aside = load(&self.set_aside);
         let input = match () {
             () if self.input_ended() => "the input has ended",
-            () if self.pulling.load(relaxed) => "the feeder is in `next` of the input, or about to hand on what that gave",
+            () if self.pulling.load(relaxed) => {
+                "the feeder is in `next` of the input, or about to hand on what that gave"
+            }
             () if self.takes_itself.load(relaxed) => "the workers take from the input themselves",
             () => "the feeder is not in `next` of the input",
         };
-        line(out, 2, format_args!(
-            "items: {taken} taken, {consumed} consumed, {running} running, {aside} to be tried again; {input}"
-        ));
+        line(
+            out,
+            2,
+            format_args!(
+                "items: {taken} taken, {consumed} consumed, {running} running, {aside} to be tried again; {input}"
+            ),
+        );
         let crew = Count(load(&self.crew), "thread");
-        let state = match (self.stop.is_stopping(), self.closed.load(relaxed), self.is_over_now()) {
+        let state = match (
+            self.stop.is_stopping(),
+            self.closed.load(relaxed),
+            self.is_over_now(),
+        ) {
             (_, _, true) => "over",
             (true, ..) => "stopped, and waits for what runs",
             (_, true, _) => "closed: no item starts any more",
             _ => "open",
         };
         let left = self.control.as_ref().map_or(0, |it| it.abandoned());
-        line(out, 2, format_args!("{crew} work for it, {left} of them given up with an item that does not return; it is {state}"));
+        line(
+            out,
+            2,
+            format_args!(
+                "{crew} work for it, {left} of them given up with an item that does not return; it is {state}"
+            ),
+        );
         if self.ordered {
-            line(out, 2, format_args!("the next result to be read is that of item {consumed}"));
+            line(
+                out,
+                2,
+                format_args!("the next result to be read is that of item {consumed}"),
+            );
         }
         if let Some(control) = &self.control {
             control.tell(out);

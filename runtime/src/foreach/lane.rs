@@ -208,7 +208,9 @@ impl<R> Lane<R> {
         let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
         let stopping = may_go().unwrap_or_else(|| {
             let _waits = self.call.target.wait_for_reader();
-            let _told = self.call.waits("worker", || format!("somebody to read what item {index} has emitted"));
+            let _told = self.call.waits("worker", || {
+                format!("somebody to read what item {index} has emitted")
+            });
             let wait = || self.call.to_emitters.wait(may_go);
             self.call.wait_as_emitter(wait)
         });

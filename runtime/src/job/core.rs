@@ -190,9 +190,19 @@ impl Core {
         let watchers = debug::Count(progress.watchers.len(), "thread");
         drop(progress);
         let unread = self.unread.load(Ordering::Relaxed);
-        line(out, 1, format_args!("{title}: {state}{since}{place}; {watchers} wait for it, {unread} outputs unread"));
+        line(
+            out,
+            1,
+            format_args!(
+                "{title}: {state}{since}{place}; {watchers} wait for it, {unread} outputs unread"
+            ),
+        );
         if let Some(queue) = &self.queue {
-            line(out, 2, format_args!("in a queue of which {}", queue.title()));
+            line(
+                out,
+                2,
+                format_args!("in a queue of which {}", queue.title()),
+            );
         }
     }
 

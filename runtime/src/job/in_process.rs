@@ -479,7 +479,10 @@ fn take_in<T: DeserializeOwned>(
     feeder: &Feeder<T>,
 ) -> Result<(), Failure> {
     let _waits = crate::debug::Wait::idle(|| {
-        format!("the thread of {}: what its process has to say", feeder.title())
+        format!(
+            "the thread of {}: what its process has to say",
+            feeder.title()
+        )
     });
     loop {
         match running.next() {

@@ -64,7 +64,11 @@ pub(crate) fn tell(out: &mut String) {
     let has_ended = |it: &&Arc<Core>| it.has_ended_at_a_glance();
     let ended = cores.iter().filter(has_ended).count();
     if !cores.is_empty() {
-        debug::line(out, 0, format_args!("jobs, beside {ended} that have ended:"));
+        debug::line(
+            out,
+            0,
+            format_args!("jobs, beside {ended} that have ended:"),
+        );
         let open = cores.iter().filter(|it| !it.has_ended_at_a_glance());
         open.for_each(|it| it.tell(out));
         waits::tell(out);

@@ -36,8 +36,8 @@ pub use retry::{IntoRetry, Retry};
 pub use throttle::{IntoThrottle, Throttle};
 pub use timeout::{IntoTimeout, Timeout};
 
-pub(crate) use halt::Verdict;
 pub(crate) use flight::Flights;
+pub(crate) use halt::Verdict;
 pub(crate) use observe::{End, Observer, Subject, Try, Watch};
 pub(crate) use slot::{Run, Slot};
 pub(crate) use throttle::{Gate, Kind, Permit};
@@ -229,7 +229,8 @@ impl Control {
     pub(crate) fn call_observers(&mut self, settings: &Settings, subject: &Subject) {
         self.observers = settings.watches.iter().map(|it| it(subject)).collect();
         if let Some(flights) = &self.flights {
-            self.observers.push(Arc::clone(flights) as Arc<dyn Observer>);
+            self.observers
+                .push(Arc::clone(flights) as Arc<dyn Observer>);
         }
     }
 

@@ -302,7 +302,9 @@ impl debug::Tell for Gate {
                 debug::line(
                     out,
                     1,
-                    format_args!("{title}: {taken} of {limit} places taken, {waiting} wait for one"),
+                    format_args!(
+                        "{title}: {taken} of {limit} places taken, {waiting} wait for one"
+                    ),
                 );
             }
         }

@@ -226,7 +226,11 @@ impl debug::Tell for Shared {
             None => "a program",
         };
         let age = debug::Seconds(self.since.elapsed());
-        debug::line(out, 1, format_args!("process {pid}, {kind}, started {age} ago, {state}"));
+        debug::line(
+            out,
+            1,
+            format_args!("process {pid}, {kind}, started {age} ago, {state}"),
+        );
     }
 }
 

@@ -136,7 +136,9 @@ impl Supervisor {
             *answer.0.lock() = Some(child);
             answer.1.notify_one();
         });
-        let _waits = crate::debug::wait(|| "the start of a process, by the thread `runspace-children`".to_owned());
+        let _waits = crate::debug::wait(|| {
+            "the start of a process, by the thread `runspace-children`".to_owned()
+        });
         let mut child = reply.0.lock();
         loop {
             match child.take() {

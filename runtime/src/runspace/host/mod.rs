@@ -334,7 +334,8 @@ impl Host {
         let Ok(_waiting) = waits::begin(&pending, false) else {
             return;
         };
-        let _waits = debug::wait(|| format!("the end of all that {} runs, to close it", self.title()));
+        let _waits =
+            debug::wait(|| format!("the end of all that {} runs, to close it", self.title()));
         let mut line = self.line.lock();
         while !line.is_quiet() {
             let unread = line.unread();

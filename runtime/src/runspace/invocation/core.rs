@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::error::{InvocationError, InvocationErrorKind};
 use super::state::InvocationState;
-use crate::debug;
 use crate::context::{self, Context, CurrentJob};
+use crate::debug;
 use crate::error::{PanicPayload, drop_caught};
 use crate::runspace::context::RunspaceContext;
 use crate::runspace::here::{self, Inside};
@@ -121,7 +121,11 @@ impl Core {
 
     /// Says what it is at, for somebody who looks where a program hangs.
     pub(in crate::runspace) fn tell(&self, depth: usize, out: &mut String) {
-        let title = format!("invocation {} ({})", debug::Name(self.seat.name()), self.source);
+        let title = format!(
+            "invocation {} ({})",
+            debug::Name(self.seat.name()),
+            self.source
+        );
         let Some(progress) = self.progress.try_lock() else {
             return debug::line(out, depth, format_args!("{title}: busy"));
         };
@@ -131,11 +135,23 @@ impl Core {
             Phase::Queued => "is queued",
             Phase::Running => "runs",
         };
-        let time = progress.since.map_or_else(String::new, |it| format!(" for {}", debug::Seconds(it.elapsed())));
-        let thread = progress.thread.map_or_else(String::new, |it| format!(" on {it:?}"));
+        let time = progress.since.map_or_else(String::new, |it| {
+            format!(" for {}", debug::Seconds(it.elapsed()))
+        });
+        let thread = progress
+            .thread
+            .map_or_else(String::new, |it| format!(" on {it:?}"));
         drop(progress);
-        let waits = if self.seat.is_waiting() { ", and waits for other work" } else { "" };
-        debug::line(out, depth, format_args!("{title} {state}{time}{thread}{waits}"));
+        let waits = if self.seat.is_waiting() {
+            ", and waits for other work"
+        } else {
+            ""
+        };
+        debug::line(
+            out,
+            depth,
+            format_args!("{title} {state}{time}{thread}{waits}"),
+        );
     }
 
     /// Why there is no value, if it failed or was stopped.
@@ -154,7 +170,13 @@ impl Core {
             true => Some(true),
             false => is_late().then_some(false),
         };
-        let title = || format!("the end of invocation {} ({})", debug::Name(self.seat.name()), self.source);
+        let title = || {
+            format!(
+                "the end of invocation {} ({})",
+                debug::Name(self.seat.name()),
+                self.source
+            )
+        };
         vigil::keep(look, |_| {
             let _waits = debug::wait(|| format!("{} on {}", title(), self.place));
             self.sleep(until)
