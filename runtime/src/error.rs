@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "process")]
+use crate::harness::{Origin, report};
 use crate::process::ProcessError;
 use crate::sync::Mutex;
 
@@ -17,6 +18,7 @@ pub struct PanicPayload {
     message: Arc<str>,
     // In a mutex only so that errors are `Sync`, as error-handling crates ask of them.
     value: Mutex<Option<Box<dyn Any + Send>>>,
+    origin: Option<Origin>,
 }
 
 impl PanicPayload {
@@ -31,6 +33,17 @@ impl PanicPayload {
         Self {
             message,
             value: Mutex::new(Some(value)),
+            origin: Origin::here(),
+        }
+    }
+
+    /// The same, of a panic in another process.
+    #[cfg(feature = "process")]
+    pub(crate) fn from_elsewhere(message: String) -> Self {
+        Self {
+            message: Arc::from(message.as_str()),
+            value: Mutex::new(Some(Box::new(message))),
+            origin: None,
         }
     }
 
@@ -47,8 +60,24 @@ impl PanicPayload {
         value.unwrap_or_else(|| Box::new(self.message.to_string()))
     }
 
-    /// Raises the panic again on this thread, without a second report on stderr.
+    /// Raises the panic again on this thread, without a second report on stderr. (In a program that `cargo test` runs there is one: the
+    /// first has gone to the output of the test that started the thread, which may be another.)
     pub fn resume(self) -> ! {
+        report(
+            self.origin.as_ref(),
+            format_args!("panicked: {}", self.message),
+        );
+        self.raise()
+    }
+
+    /// The same for an error that says more.
+    pub(crate) fn resume_as(self, text: &str) -> ! {
+        report(self.origin.as_ref(), text);
+        self.raise()
+    }
+
+    /// The same without any report.
+    pub(crate) fn raise(self) -> ! {
         resume_unwind(self.into_value())
     }
 }
@@ -258,7 +287,7 @@ impl ItemError {
             Cause::Panicked(payload)
             | Cause::InputPanicked(payload)
             | Cause::InitPanicked(payload)
-            | Cause::DropPanicked(payload) => payload.resume(),
+            | Cause::DropPanicked(payload) => payload.resume_as(&text),
             Cause::Stopped
             | Cause::TimedOut(_)
             | Cause::DeadlinePassed { .. }

@@ -102,6 +102,7 @@ mod context;
 pub mod debug;
 mod error;
 mod foreach;
+mod harness;
 #[cfg(all(feature = "ctrl_c", unix))]
 mod interrupt;
 mod job;

@@ -32,6 +32,7 @@ impl Target for Rayon {
                 .get_or_init(Owner::this)
                 .check("rayon's global pool")?;
         }
+        crate::harness::prepare();
         desk.put(task);
         let desk = Arc::clone(desk);
         let serve = move || desk.run_one();

@@ -97,7 +97,7 @@ pub(super) fn drop_each<T>(all: impl IntoIterator<Item = T>) {
     if let Some(payload) = first
         && !std::thread::panicking()
     {
-        payload.resume();
+        payload.raise();
     }
 }
 

@@ -141,7 +141,7 @@ impl JobError {
         let text = self.to_string();
         match self.inner.kind {
             JobErrorKind::Panicked(payload) | JobErrorKind::DropPanicked(payload) => {
-                payload.resume()
+                payload.resume_as(&text)
             }
             JobErrorKind::Item(error) => error.resume(),
             _ => panic!("{text}"),

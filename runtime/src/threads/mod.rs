@@ -62,6 +62,7 @@ impl Threads {
 
     fn start(self: &Arc<Self>, task: Task) -> io::Result<()> {
         let threads = Arc::clone(self);
+        crate::harness::prepare();
         std::thread::Builder::new()
             .name("runspace".to_owned())
             .spawn(move || threads.serve(task))

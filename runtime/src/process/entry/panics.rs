@@ -44,7 +44,7 @@ impl Panicked {
             Some(location) => format!("{} (at {location}, in its process)", self.message),
             None => self.message,
         };
-        PanicPayload::new(Box::new(text))
+        PanicPayload::from_elsewhere(text)
     }
 
     /// What `payload`, which was caught just now, says.

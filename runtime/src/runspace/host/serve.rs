@@ -50,6 +50,7 @@ impl Host {
 
     fn spawn(&self, life: impl FnOnce(Identity) + Send + 'static) -> io::Result<()> {
         let identity = self.identity();
+        crate::harness::prepare();
         // A name with a zero in it is one that a thread cannot have.
         let name = identity.name.replace('\0', " ");
         let thread = std::thread::Builder::new().name(name);

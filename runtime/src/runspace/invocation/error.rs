@@ -162,7 +162,9 @@ impl InvocationError {
         use InvocationErrorKind::{DropPanicked, InitPanicked, Panicked};
         let text = self.to_string();
         match self.inner.kind {
-            Panicked(payload) | InitPanicked(payload) | DropPanicked(payload) => payload.resume(),
+            Panicked(payload) | InitPanicked(payload) | DropPanicked(payload) => {
+                payload.resume_as(&text)
+            }
             _ => panic!("{text}"),
         }
     }

@@ -179,6 +179,6 @@ thread_local! {
 fn prepared() {
     let failure = UNPREPARED.try_with(RefCell::take).ok().flatten();
     if let Some(payload) = failure {
-        payload.resume();
+        payload.raise();
     }
 }
