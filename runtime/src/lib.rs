@@ -132,6 +132,7 @@ mod stock;
 mod stop;
 mod sync;
 mod threads;
+mod time;
 mod trace;
 mod values;
 mod vigil;

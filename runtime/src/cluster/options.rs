@@ -34,6 +34,9 @@ pub struct Cluster {
     pub(crate) settings: Settings,
 }
 
+/// The longest time that a dead worker may go unnoticed for.
+const LONGEST_ACK_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What calls on a cluster are like.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -195,12 +198,16 @@ impl ClusterBuilder {
     /// worker is noticed.
     ///
     /// # Panics
-    /// On less than 100 ms.
+    /// On less than 100 ms, and on more than a day.
     #[track_caller]
     pub fn ack_wait(mut self, time: Duration) -> Self {
         assert!(
             time >= Duration::from_millis(100),
             "an `ack_wait` of less than 100 ms would have items run twice whenever a machine is busy"
+        );
+        assert!(
+            time <= LONGEST_ACK_WAIT,
+            "an `ack_wait` of more than a day would leave the items of a worker that has died undone for as long"
         );
         self.settings.ack_wait = time;
         self

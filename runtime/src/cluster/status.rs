@@ -86,7 +86,7 @@ pub struct WorkerStatus {
 /// The server does not answer.
 pub fn status(cluster: &Cluster, patience: Duration) -> Result<Status, ClusterError> {
     let asked = cluster.clone();
-    let limit = patience + Duration::from_secs(15);
+    let limit = patience.saturating_add(Duration::from_secs(15));
     cluster.connection.wait_for(limit, async move {
         let (workers, runs) = tokio::join!(workers(&asked, patience), runs(&asked));
         Ok(Status {

@@ -50,6 +50,7 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
 
     /// An empty dictionary with room for that many entries before it grows, as far as there is memory for it.
     #[must_use]
+    #[track_caller]
     pub fn with_capacity(capacity: usize) -> Self {
         let map = Map {
             hasher: RandomState::new(),

@@ -287,9 +287,15 @@ impl Call {
         // Sleepers look whether they are still wanted, the feeder whether there is more room.
         self.to_workers.notify_all();
         self.to_feeder.notify_all();
+        // Until none comes any more, because there is no work for one more, or enough are under way; each
+        // of those looks for another when it begins. A throttle of `usize::MAX` takes no longer for it.
         for _ in before..throttle {
+            let launched = self.launched.load(Ordering::Relaxed);
             if let Some(grow) = &*self.grow.lock() {
                 grow();
+            }
+            if self.launched.load(Ordering::Relaxed) <= launched {
+                break;
             }
         }
     }
@@ -435,7 +441,7 @@ impl Call {
 
     /// How many items of what may be taken a worker can have, for all to have some.
     pub(crate) fn share(&self) -> usize {
-        let share = self.window() / (2 * self.throttle() as u64).max(1);
+        let share = self.window() / (self.throttle() as u64).saturating_mul(2).max(1);
         usize::try_from(share).unwrap_or(usize::MAX).max(1)
     }
 
@@ -461,7 +467,7 @@ impl Call {
         if self.pace.is_urgent() {
             1
         } else {
-            self.window() / (4 * self.throttle() as u64).max(1)
+            self.window() / (self.throttle() as u64).saturating_mul(4).max(1)
         }
     }
 

@@ -200,7 +200,7 @@ impl<R> Lane<R> {
             let fits = || {
                 // The consumer has no use for what later items have made before it has this item's.
                 ahead < quota
-                    || ahead < quota + others && self.call.is_awaited(index)
+                    || ahead < quota.saturating_add(others) && self.call.is_awaited(index)
                     || self.call.is_stuck()
             };
             (stopping || fits()).then_some(stopping)

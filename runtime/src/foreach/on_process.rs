@@ -30,6 +30,7 @@ use crate::judge::Judgement;
 use crate::policy;
 use crate::process::child::{Lines, Stream};
 use crate::process::entry::{Body, ChildIo, Pointer, Serve};
+use crate::process::limits;
 use crate::process::pool::{Item, ItemLoop, Outcome, Pool, PoolOptions, Run, Session, serve_items};
 use crate::process::{Failure, ProcessError, Start, default_pool};
 use crate::values::{Input, Made, SentItem, SentOutput};
@@ -114,20 +115,34 @@ impl ProcessPoolBuilder {
 
     /// The most memory that a worker may have, in bytes of address space. An item that asks for more
     /// fails, with its worker.
+    ///
+    /// # Panics
+    /// On 0.
+    #[track_caller]
     pub fn memory(mut self, bytes: u64) -> Self {
+        limits::check_memory(bytes);
         self.options.limits.memory = Some(bytes);
         self
     }
 
     /// The most processor time that a worker may use over all its items; whole seconds, rounded up.
+    ///
+    /// # Panics
+    /// On no time at all.
+    #[track_caller]
     pub fn cpu_time(mut self, limit: Duration) -> Self {
-        let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
-        self.options.limits.cpu = Some(seconds);
+        limits::check_cpu_time(limit);
+        self.options.limits.cpu = Some(limits::whole_seconds(limit));
         self
     }
 
     /// The most descriptors that a worker may have open at once.
+    ///
+    /// # Panics
+    /// On 0.
+    #[track_caller]
     pub fn open_files(mut self, count: u64) -> Self {
+        limits::check_open_files(count);
         self.options.limits.files = Some(count);
         self
     }

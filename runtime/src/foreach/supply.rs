@@ -15,6 +15,7 @@ use crate::context;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::threads;
+use crate::time;
 use crate::vigil;
 
 pub(crate) use super::hand::Numbered;
@@ -51,7 +52,8 @@ pub(crate) struct Pool<T> {
 
 /// An item that waits for its next try.
 struct Later<T> {
-    due: Instant,
+    /// `None` for a time that never comes.
+    due: Option<Instant>,
     item: Numbered<T>,
 }
 
@@ -81,8 +83,7 @@ impl<T> Pool<T> {
 
     /// Keeps an item for its try number `attempt`, after `pause`.
     pub(crate) fn put_later(&self, item: Numbered<T>, attempt: u32, pause: Duration) {
-        let now = Instant::now();
-        let due = now.checked_add(pause).unwrap_or(now);
+        let due = time::after(pause);
         self.attempts.lock().insert(item.0, attempt);
         self.later.lock().push(Later { due, item });
         self.delayed.fetch_add(1, Ordering::SeqCst);
@@ -102,10 +103,8 @@ impl<T> Pool<T> {
         if !self.has_later() {
             return Duration::MAX;
         }
-        let due = self.later.lock().peek().map(|it| it.due);
-        due.map_or(Duration::MAX, |it| {
-            it.saturating_duration_since(Instant::now())
-        })
+        let due = self.later.lock().peek().and_then(|it| it.due);
+        time::left(due).unwrap_or(Duration::MAX)
     }
 
     /// An item whose next try is due.
@@ -118,7 +117,7 @@ impl<T> Pool<T> {
     fn take_later(&self, limit: Option<Instant>) -> Option<Numbered<T>> {
         let mut later = self.later.lock();
         let first = later.peek()?;
-        if limit.is_some_and(|limit| first.due > limit) {
+        if limit.is_some_and(|limit| !time::has_come(first.due, limit)) {
             return None;
         }
         let first = later.pop()?;
@@ -221,8 +220,8 @@ impl<'w, T> Supply<'w, T> {
         longest: Duration,
     ) -> Found<T> {
         let pool = Arc::clone(&self.pool);
-        let end = Instant::now() + longest;
-        let left = || end.saturating_duration_since(Instant::now());
+        let end = time::after(longest);
+        let left = || time::left(end).unwrap_or(Duration::MAX);
         let until = || pool.until_due().max(SHORTEST).min(left());
         let look = || match wakes() {
             true => Some(Found::Nothing),
@@ -354,10 +353,17 @@ fn comes_to_its_end<T>(hand: &Hand<T>) -> bool {
 /// A pause that is shorter than this is over.
 const SHORTEST: Duration = Duration::from_micros(50);
 
+impl<T> Later<T> {
+    /// What is never due comes last, items of the same time in the order of the input.
+    fn key(&self) -> (bool, Option<Instant>, u64) {
+        (self.due.is_none(), self.due, self.item.0)
+    }
+}
+
 // The one that is due first is the greatest.
 impl<T> Ord for Later<T> {
     fn cmp(&self, other: &Self) -> Order {
-        (other.due, other.item.0).cmp(&(self.due, self.item.0))
+        other.key().cmp(&self.key())
     }
 }
 

@@ -26,6 +26,7 @@ use crate::policy;
 use crate::process::call::{ChildJob, Event, Running, call, fresh, serve_call, serve_job};
 use crate::process::child::{Handle, Lines, Patience, Stream, Supervisor};
 use crate::process::entry::{Body, ChildIo, Setup};
+use crate::process::limits;
 use crate::process::{Failure, ProcessError, Start};
 use crate::stop::StopToken;
 use crate::sync::Mutex;
@@ -78,19 +79,34 @@ impl ProcessJobOptions {
     }
 
     /// The most memory that the child may have, in bytes of address space.
+    ///
+    /// # Panics
+    /// On 0.
+    #[track_caller]
     pub fn memory(mut self, bytes: u64) -> Self {
+        limits::check_memory(bytes);
         self.memory = Some(bytes);
         self
     }
 
     /// The most processor time that the child may use; whole seconds, rounded up.
+    ///
+    /// # Panics
+    /// On no time at all.
+    #[track_caller]
     pub fn cpu_time(mut self, limit: Duration) -> Self {
+        limits::check_cpu_time(limit);
         self.cpu_time = Some(limit);
         self
     }
 
     /// The most descriptors that the child may have open at once.
+    ///
+    /// # Panics
+    /// On 0.
+    #[track_caller]
     pub fn open_files(mut self, count: u64) -> Self {
+        limits::check_open_files(count);
         self.open_files = Some(count);
         self
     }
@@ -130,9 +146,7 @@ impl ProcessJobOptions {
         }
         setup.directory.clone_from(&self.directory);
         setup.limits.memory = self.memory;
-        setup.limits.cpu = self
-            .cpu_time
-            .map(|it| it.as_secs() + u64::from(it.subsec_nanos() > 0));
+        setup.limits.cpu = self.cpu_time.map(limits::whole_seconds);
         setup.limits.files = self.open_files;
         (setup != Setup::default()).then_some(setup)
     }

@@ -87,7 +87,22 @@ static PLAN: Mutex<Option<Plan>> = Mutex::new(None);
 ///
 /// What is set here holds for this process. A child process has `RUNSPACE_PLAN` from its
 /// environment, or the default.
+///
+/// # Panics
+/// On a plan with a throttle of 0.
+#[track_caller]
 pub fn plan(plan: Plan) -> Plan {
+    let throttle = match &plan {
+        Plan::Threads(throttle) => *throttle,
+        #[cfg(feature = "process")]
+        Plan::Process(throttle) => *throttle,
+        _ => None,
+    };
+    assert!(
+        throttle != Some(0),
+        "a plan with a throttle of 0 would run nothing; give it at least 1, or none for {}",
+        crate::DEFAULT_THROTTLE
+    );
     PLAN.lock().replace(plan).unwrap_or_default()
 }
 

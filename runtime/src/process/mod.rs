@@ -34,6 +34,8 @@ pub(crate) use place::default_pool;
 #[cfg(feature = "cluster")]
 pub(crate) use sys::image::{build_hash, inits_after};
 #[cfg(feature = "cluster")]
+pub(crate) use sys::limits;
+#[cfg(feature = "cluster")]
 pub(crate) use sys::own::has_rights_of_file;
 #[cfg(feature = "cluster")]
 pub(crate) use sys::signal::set_defaults as set_default_signals;

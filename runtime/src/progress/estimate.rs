@@ -1,5 +1,7 @@
 //! How long a call will still take.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::Duration;
 
 /// What is expected of one call, from one look to the next.
@@ -22,10 +24,10 @@ impl Estimate {
             return None;
         }
         let ahead = total.saturating_sub(ended);
-        let left = working.mul_f64(as_f64(ahead) / as_f64(ended));
+        let left = times(working, as_f64(ahead) / as_f64(ended));
         let shown = self.end.map(|end| end.saturating_sub(working));
         let left = match shown {
-            Some(shown) if left >= shown && left <= shown.mul_f64(1.1) => shown,
+            Some(shown) if left >= shown && left <= times(shown, 1.1) => shown,
             _ => {
                 self.end = working.checked_add(left);
                 left
@@ -33,6 +35,11 @@ impl Estimate {
         };
         Some(left)
     }
+}
+
+/// `Duration::MAX` for what is longer: an input may say that it has `u64::MAX` items.
+fn times(time: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(time.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 #[expect(
@@ -49,6 +56,15 @@ mod tests {
 
     fn secs(secs: f64) -> Duration {
         Duration::from_secs_f64(secs)
+    }
+
+    #[test]
+    fn what_takes_longer_than_a_duration_can_tell_is_the_longest_there_is() {
+        let mut estimate = Estimate::default();
+        for working in [2.0, 2.1, 1e9] {
+            let left = estimate.look(secs(working), 1, u64::MAX);
+            assert_eq!(left, Some(Duration::MAX));
+        }
     }
 
     #[test]

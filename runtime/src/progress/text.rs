@@ -47,12 +47,14 @@ fn failures(text: &mut String, counts: &Counts) {
 
 /// A time in the unit that suits it.
 fn time(time: Duration) -> String {
+    const FAR: u64 = 365 * 24 * 3600;
     let secs = time.as_secs();
     match secs {
         0..10 => format!("{:.1} s", time.as_secs_f64()),
         10..60 => format!("{secs} s"),
         60..3600 => format!("{} min {:02} s", secs / 60, secs % 60),
-        _ => format!("{} h {:02} min", secs / 3600, secs / 60 % 60),
+        3600..FAR => format!("{} h {:02} min", secs / 3600, secs / 60 % 60),
+        _ => "more than a year".to_owned(),
     }
 }
 
@@ -133,6 +135,7 @@ mod tests {
         assert_eq!(of(59), "59 s");
         assert_eq!(of(65), "1 min 05 s");
         assert_eq!(of(3600 * 25 + 61), "25 h 01 min");
+        assert_eq!(time(Duration::MAX), "more than a year");
     }
 
     #[test]

@@ -29,7 +29,9 @@ macro_rules! all {
             // Jobs and invocations.
             start_thread_job!(using(z = 10 * $n), { z }).join().unwrap(),
             start_thread_job! { 10 * $n }.join().unwrap(),
-            start_thread_job!(|job| { job.emit(10 * $n) }).join().unwrap(),
+            start_thread_job!(|job| { job.emit(10 * $n) })
+                .join()
+                .unwrap(),
             start_job! { 10 * $n }.join().unwrap(),
             start_job!(using(z = 10 * $n), { z }).join().unwrap(),
             start_job!(10 * $n).join().unwrap(),
@@ -121,7 +123,7 @@ macro_rules! trait_objects {
         .sum::<usize>()
     };
     (ref $t:ty) => {
-        foreach_parallel!(["a"], |x: & $t| x.to_string().len()).sum::<usize>()
+        foreach_parallel!(["a"], |x: &$t| x.to_string().len()).sum::<usize>()
     };
 }
 
@@ -153,7 +155,12 @@ fn main() {
     );
     assert_eq!(on!(thread), 3);
     assert_eq!(on!(process), 3);
-    assert_eq!(on!(process(&runspace::ProcessPool::builder().workers(1).build())), 3);
+    assert_eq!(
+        on!(process(
+            &runspace::ProcessPool::builder().workers(1).build()
+        )),
+        3
+    );
     assert_eq!(on_expression!(rayon), 3);
     assert_eq!(on_expression!(process), 3);
     let pool = runspace::ProcessPool::builder().workers(1).build();
@@ -163,5 +170,8 @@ fn main() {
     assert_eq!(trait_objects!(dyn std::fmt::Display + Send), 1);
     assert_eq!(trait_objects!(ref str), 1);
     let throttle = Throttle::auto();
-    assert_eq!(foreach_parallel!(0..3, throttle = throttle, |x| x).sum::<i32>(), 3);
+    assert_eq!(
+        foreach_parallel!(0..3, throttle = throttle, |x| x).sum::<i32>(),
+        3
+    );
 }

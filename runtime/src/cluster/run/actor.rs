@@ -635,7 +635,9 @@ impl Actor {
     }
 
     fn count_slots(&mut self) {
-        let slots = self.workers.values().map(|it| it.slots).sum();
+        // A worker may say that it has any number of them.
+        let slots = self.workers.values().map(|it| it.slots);
+        let slots = slots.fold(0, usize::saturating_add);
         if slots != self.slots {
             self.slots = slots;
             self.news.push(News::Slots(slots));

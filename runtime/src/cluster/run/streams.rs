@@ -51,7 +51,11 @@ impl Streams {
     /// For how long the server knows which messages it has had: longer than it can take to deliver one as often
     /// as is allowed.
     fn window(&self) -> Duration {
-        self.ack_wait * self.max_deliver + Duration::from_secs(120)
+        /// The server counts in nanoseconds, of 64 bits with a sign.
+        const LONGEST: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+        let deliveries = self.ack_wait.saturating_mul(self.max_deliver);
+        let window = deliveries.saturating_add(Duration::from_secs(120));
+        window.min(LONGEST)
     }
 
     fn stream(&self, name: String, subjects: Vec<String>, retention: RetentionPolicy) -> Config {

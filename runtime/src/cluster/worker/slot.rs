@@ -267,7 +267,7 @@ impl Serving {
             Some(pace) => (AHEAD.as_nanos() / pace.as_nanos().max(1)).clamp(1, MOST),
             None => 1,
         };
-        slots * usize::try_from(each).unwrap_or(1)
+        slots.saturating_mul(usize::try_from(each).unwrap_or(1))
     }
 
     /// Ends the items that are out of time. Answers when to look again.

@@ -394,22 +394,17 @@ impl Control {
         let Some(rate) = &self.rate else {
             return true;
         };
+        let standing = rate.stand();
         loop {
-            let wait = rate.ask();
+            let wait = standing.ask();
             if wait.is_zero() {
                 return true;
             }
-            let until = Instant::now() + wait;
-            loop {
-                if is_over() {
-                    return false;
-                }
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                std::thread::sleep(left.min(LOOK));
+            if is_over() {
+                return false;
             }
+            // It is asked again at each look: who was before it may have left.
+            std::thread::sleep(wait.min(LOOK));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Trying an item again.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -35,7 +37,8 @@ pub struct Retry {
 enum Pause {
     None,
     Fixed(Duration),
-    Growing(ExponentialBuilder),
+    /// The first, and the longest; see [`Retry::exponential`].
+    Growing(Duration, Duration),
 }
 
 impl Retry {
@@ -48,7 +51,8 @@ impl Retry {
         }
     }
 
-    /// Tries an item again up to `times` times, each after the same pause.
+    /// Tries an item again up to `times` times, each after the same pause. After one that no clock can tell, such
+    /// as `Duration::MAX`, there is no other try: the item waits until the call is stopped or has no more time.
     #[must_use]
     pub fn every(times: u32, pause: Duration) -> Self {
         Self {
@@ -62,15 +66,9 @@ impl Retry {
     /// chance, so that items that failed together do not come back together.
     #[must_use]
     pub fn exponential(times: u32, first: Duration) -> Self {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(first)
-            .with_max_delay(first.max(Duration::from_secs(60)))
-            .with_factor(2.0)
-            .with_jitter()
-            .without_max_times();
         Self {
             times,
-            pause: Pause::Growing(pauses),
+            pause: Pause::Growing(first, first.max(Duration::from_secs(60))),
         }
     }
 
@@ -80,7 +78,7 @@ impl Retry {
         self.pause = match self.pause {
             Pause::None => Pause::None,
             Pause::Fixed(pause) => Pause::Fixed(pause.min(longest)),
-            Pause::Growing(pauses) => Pause::Growing(pauses.with_max_delay(longest)),
+            Pause::Growing(first, _) => Pause::Growing(first.min(longest), longest),
         };
         self
     }
@@ -93,11 +91,17 @@ impl Retry {
         Some(match self.pause {
             Pause::None => Duration::ZERO,
             Pause::Fixed(pause) => pause,
-            Pause::Growing(pauses) => {
-                let before = usize::try_from(attempt - 1).unwrap_or(usize::MAX);
+            Pause::Growing(first, longest) => {
+                let pauses = ExponentialBuilder::default()
+                    .with_min_delay(first)
+                    .with_max_delay(longest)
+                    .with_factor(2.0)
+                    .with_jitter()
+                    .without_max_times();
+                let before = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
                 // A pause that stays the same from some try on need not be counted up to.
                 let mut pauses = pauses.build().skip(before.min(64));
-                pauses.next().unwrap_or(Duration::from_secs(60))
+                pauses.next().unwrap_or(longest)
             }
         })
     }
@@ -142,6 +146,20 @@ mod tests {
         assert_eq!(retry.after(2), Some(Duration::ZERO));
         assert_eq!(retry.after(3), None);
         assert_eq!(Retry::times(0).after(1), None);
+    }
+
+    #[test]
+    fn the_first_pause_is_no_longer_than_the_longest_either() {
+        for first in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+            let retry = Retry::exponential(u32::MAX, first);
+            assert!(retry.after(u32::MAX).unwrap() >= first);
+            let retry = retry.at_most(Duration::from_secs(1));
+            for attempt in [1, 2, u32::MAX] {
+                assert!(retry.after(attempt).unwrap() <= Duration::from_secs(2));
+            }
+        }
+        let retry = Retry::exponential(u32::MAX, Duration::ZERO);
+        assert_eq!(retry.after(u32::MAX), Some(Duration::ZERO));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One child.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::process;
@@ -17,6 +19,7 @@ use super::exit::{Crash, Exit};
 use super::supervisor::Supervisor;
 use crate::debug;
 use crate::sync::{Condvar, Mutex};
+use crate::time;
 
 /// How long a child that is to stop is given, at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,12 +262,13 @@ impl Handle {
         }
         let terminate = Arc::downgrade(&self.0);
         let kill = Arc::downgrade(&self.0);
-        let first = Instant::now()
-            + if self.0.channel.is_some() {
-                patience.asked
-            } else {
-                Duration::ZERO
-            };
+        let asked = match self.0.channel {
+            Some(_) => patience.asked,
+            None => Duration::ZERO,
+        };
+        let Some(first) = time::after(asked) else {
+            return; // it is asked, and for ever
+        };
         self.0.supervisor.at(first, move || {
             if let Some(child) = terminate.upgrade() {
                 child.signal(Signal::TERM);
@@ -272,11 +276,14 @@ impl Handle {
                 child.signal(Signal::CONT);
             }
         });
-        self.0.supervisor.at(first + patience.terminated, move || {
-            if let Some(child) = kill.upgrade() {
-                child.signal(Signal::KILL);
-            }
-        });
+        // With a grace beyond the clock the child is never killed.
+        if let Some(last) = time::later(first, patience.terminated) {
+            self.0.supervisor.at(last, move || {
+                if let Some(child) = kill.upgrade() {
+                    child.signal(Signal::KILL);
+                }
+            });
+        }
     }
 
     /// Ends it and all of its group, now.
@@ -306,7 +313,7 @@ impl Handle {
 
     /// Waits for its end. `None` when that takes longer than `limit`.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<Exit> {
-        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let end = limit.and_then(time::after);
         let _waits = debug::wait(|| format!("the end of process {}", self.pid()));
         let mut life = self.0.life.lock();
         loop {
@@ -423,14 +430,13 @@ impl Child {
         self.left_alone = true;
         self.handle.0.leave();
         let child = Arc::downgrade(&self.handle.0);
-        self.handle
-            .0
-            .supervisor
-            .at(Instant::now() + TO_LEAVE, move || {
+        if let Some(end) = time::after(TO_LEAVE) {
+            self.handle.0.supervisor.at(end, move || {
                 if let Some(child) = child.upgrade() {
                     child.signal(Signal::KILL);
                 }
             });
+        }
     }
 }
 

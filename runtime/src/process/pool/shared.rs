@@ -17,6 +17,7 @@ use super::there::Recycle;
 use crate::debug;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::{Condvar, Mutex};
+use crate::time;
 
 /// What the workers of a pool are like, and how many there are.
 #[derive(Clone, Debug)]
@@ -166,7 +167,11 @@ impl Pool {
     }
 
     /// Sees to it that idle workers are looked after.
-    fn watch(&self, start: &Start, time: Instant) {
+    fn watch(&self, start: &Start, time: Option<Instant>) {
+        // Workers that are never idle for too long need nobody to look.
+        let Some(time) = time else {
+            return;
+        };
         let Ok(supervisor) = &start.supervisor() else {
             return;
         };
@@ -190,16 +195,17 @@ impl Pool {
             let now = Instant::now();
             let mut state = pool.state.lock();
             let keep = pool.options.idle;
-            let old = |it: &mut Idle| now >= it.since + keep;
+            let old = |it: &mut Idle| time::has_come(time::later(it.since, keep), now);
             let gone: Vec<Idle> = state.idle.extract_if(.., old).collect();
             let first = state.idle.iter().map(|it| it.since).min();
-            if first.is_none() {
+            let next = first.and_then(|first| time::later(first, keep));
+            if next.is_none() {
                 state.watched = Weak::new();
             }
             drop(state);
             gone.into_iter().for_each(|it| it.link.leave());
-            if let Some(first) = first {
-                Self::look_later(inner, &again, first + keep);
+            if let Some(next) = next {
+                Self::look_later(inner, &again, next);
             }
         });
     }
@@ -259,7 +265,8 @@ impl Place {
         let inner = &self.0.0;
         let watched_by = start.clone();
         inner.state.lock().idle.push(Idle { link, start, since });
-        self.0.watch(&watched_by, since + inner.options.idle);
+        let end = time::later(since, inner.options.idle);
+        self.0.watch(&watched_by, end);
     }
 }
 

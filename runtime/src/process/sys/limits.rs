@@ -1,6 +1,9 @@
 //! Limits that a child sets for itself.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::io;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
@@ -31,6 +34,42 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// Whole seconds, rounded up: what the system counts processor time in.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    let begun = u64::from(time.subsec_nanos() > 0);
+    time.as_secs().saturating_add(begun)
+}
+
+/// # Panics
+/// On 0.
+#[track_caller]
+pub(crate) fn check_memory(bytes: u64) {
+    assert!(
+        bytes > 0,
+        "a process with no memory cannot run; give `memory` the bytes of its address space, or leave it out"
+    );
+}
+
+/// # Panics
+/// On no time. The system takes a limit of 0 seconds for one of 1.
+#[track_caller]
+pub(crate) fn check_cpu_time(limit: Duration) {
+    assert!(
+        !limit.is_zero(),
+        "a process with no processor time cannot run; give `cpu_time` at least a second, or leave it out"
+    );
+}
+
+/// # Panics
+/// On 0.
+#[track_caller]
+pub(crate) fn check_open_files(count: u64) {
+    assert!(
+        count > 0,
+        "a process that may open no file cannot run; give `open_files` at least 1, or leave it out"
+    );
 }
 
 fn lower(resource: Resource, to: u64, slack: u64) -> io::Result<()> {

@@ -6,7 +6,7 @@ pub(super) mod command_line;
 pub(super) mod environ;
 pub(super) mod fork;
 pub(super) mod image;
-pub(super) mod limits;
+pub(crate) mod limits;
 pub(super) mod memory;
 pub(super) mod own;
 pub(super) mod signal;
