@@ -120,6 +120,7 @@ mod per_process;
 mod plan;
 #[cfg(feature = "process")]
 pub mod policy;
+mod print;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "progress")]

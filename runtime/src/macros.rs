@@ -582,7 +582,8 @@ macro_rules! start_thread_job {
 /// # A program that is a job
 ///
 /// `file` in the place of the block starts any program. The job's outputs are the lines that it
-/// prints, and what it prints as errors is among the records.
+/// prints, and what it prints as errors is among the records. A line longer than a mebibyte comes in pieces, all but
+/// the last of which end in ` (line goes on)`; so do those that a job prints by itself.
 ///
 /// ```
 /// use runspace::start_job;

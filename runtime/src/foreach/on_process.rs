@@ -7,8 +7,6 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
-#[cfg(not(feature = "progress"))]
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -386,12 +384,11 @@ impl Lines for PassedOn {
             Stream::Out => crate::progress::println(line),
             Stream::Err => crate::progress::eprintln(line),
         }
-        // A stream that nobody reads is no reason to fail.
         #[cfg(not(feature = "progress"))]
-        let _ = match stream {
-            Stream::Out => writeln!(std::io::stdout(), "{line}"),
-            Stream::Err => writeln!(std::io::stderr(), "{line}"),
-        };
+        match stream {
+            Stream::Out => crate::print::out(&line),
+            Stream::Err => crate::print::err(&line),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::feed::{Recorder, fed_on, pump};
 use super::handle::Job;
 use super::in_process::OnProcess;
 use super::record::Level;
-use crate::process::child::{LONGEST, Lines, Patience, Stream, supervisor};
+use crate::process::child::{GOES_ON, LONGEST, Lines, Patience, Stream, supervisor};
 use crate::process::program::{self, ProgramOptions};
 use crate::process::{Failure, ProcessError};
 use crate::stop::StopToken;
@@ -23,7 +23,8 @@ use crate::stop::StopToken;
 /// `options`, nothing on its stdin, and a process group of its own.
 ///
 /// Outputs are the lines of stdout as they come, without their ends; the last one needs none. Bytes that
-/// are not UTF-8 become U+FFFD. A line longer than 64 KiB comes in pieces, with a record that says so. Lines of
+/// are not UTF-8 become U+FFFD. A line longer than a mebibyte comes in pieces, with a record that says so: each is cut
+/// between two characters, and all but the last end in ` (line goes on)`, so that a reader can join them. Lines of
 /// stderr are records of level [`Level::Warning`]. Like those of any job, outputs are kept as long as
 /// somebody holds the job; a program is never held back because nobody reads.
 ///
@@ -96,7 +97,7 @@ struct ToOutputs {
 
 impl Lines for ToOutputs {
     fn line(&self, stream: Stream, line: String) {
-        let is_piece = line.len() >= LONGEST;
+        let is_piece = line.len() >= LONGEST && line.ends_with(GOES_ON);
         match stream {
             Stream::Out => self.port.output(line),
             Stream::Err => self.port.record(Level::Warning, line),
@@ -108,7 +109,7 @@ impl Lines for ToOutputs {
             };
             let text = format!(
                 "the program writes lines to {stream} that are longer than {LONGEST} bytes: such \
-                 a line comes in pieces"
+                 a line comes in pieces, all but the last of which end in `{GOES_ON}`"
             );
             self.port.record(Level::Warning, text);
         }

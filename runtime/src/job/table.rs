@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::vec;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::core::Core;
 use super::globals::global;
 use super::location::JobLocation;
@@ -160,7 +162,7 @@ impl fmt::Display for JobTable {
         let mut widths = heads.map(str::len);
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.chars().count().max(*width);
+                *width = cell.width().max(*width);
             }
         }
         write_row(f, &heads.map(str::to_owned), &widths)?;
@@ -172,7 +174,10 @@ impl fmt::Display for JobTable {
 fn write_row(f: &mut fmt::Formatter<'_>, cells: &[String; 6], widths: &[usize; 6]) -> fmt::Result {
     let mut line = String::new();
     for (cell, width) in cells.iter().zip(widths) {
-        line += &format!("{cell:<width$}  ");
+        // By columns of a terminal: `{:<}` counts characters, of which some are wide and some have no width.
+        let padding = width.saturating_sub(cell.width());
+        line += cell;
+        line += &" ".repeat(padding + 2);
     }
     writeln!(f, "{}", line.trim_end())
 }

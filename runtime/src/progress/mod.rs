@@ -33,26 +33,22 @@ pub(crate) use mode::{Mode, mode};
 #[cfg(all(feature = "ctrl_c", unix))]
 pub(crate) use painter::withdraw;
 
+use crate::print;
+
 /// Prints a line to stdout, above any bars: `println!` for bodies.
 ///
 /// A stream that cannot be written to is passed over, where `println!` would panic.
 pub fn println(line: impl Display) {
-    let line = format!("{line}\n");
-    let out = io::stdout();
-    screen::above(out.is_terminal(), || {
-        let _ = out.lock().write_all(line.as_bytes());
-    });
+    let line = line.to_string();
+    screen::above(io::stdout().is_terminal(), || print::out(&line));
 }
 
 /// Prints a line to stderr, above any bars: `eprintln!` for bodies.
 ///
 /// A stream that cannot be written to is passed over, where `eprintln!` would panic.
 pub fn eprintln(line: impl Display) {
-    let line = format!("{line}\n");
-    let err = io::stderr();
-    screen::above(err.is_terminal(), || {
-        let _ = err.lock().write_all(line.as_bytes());
-    });
+    let line = line.to_string();
+    screen::above(io::stderr().is_terminal(), || print::err(&line));
 }
 
 /// A writer to stderr whose lines come out above any bars: for loggers.
@@ -85,7 +81,9 @@ impl Lines {
             return Ok(());
         }
         let err = io::stderr();
-        screen::above(err.is_terminal(), || err.lock().write_all(&whole))
+        screen::above(err.is_terminal(), || {
+            print::STDERR.write(&mut err.lock(), &whole)
+        })
     }
 }
 

@@ -127,7 +127,82 @@ fn percent(part: u64, whole: u64) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::percent;
+    use std::io;
+
+    use indicatif::TermLike;
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::*;
+
+    /// A terminal of 40 columns, and what was drawn there.
+    #[derive(Clone, Debug, Default)]
+    struct Terminal(Arc<Mutex<String>>);
+
+    impl TermLike for Terminal {
+        fn width(&self) -> u16 {
+            40
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A bar that is wider than its line goes on in the next, and is left behind there when it is drawn again.
+    #[test]
+    fn a_bar_fits_its_line_whatever_the_title() {
+        for title in [
+            "plain",
+            "漢字の進捗",
+            "🦀 crabs",
+            "e\u{301}e\u{301}e\u{301}",
+        ] {
+            let terminal = Terminal::default();
+            let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+            let bar = ProgressBar::with_draw_target(Some(10), target);
+            let title = title.to_owned();
+            let shown = title.clone();
+            let style = ProgressStyle::with_template("{title} [{wide_bar}] 40%").unwrap();
+            let write = move |_: &ProgressState, to: &mut dyn fmt::Write| {
+                let _ = to.write_str(&shown);
+            };
+            bar.set_style(style.with_key("title", write));
+            bar.set_position(4);
+            bar.force_draw();
+            let drawn = terminal.0.lock().clone();
+            let line = drawn.rsplit(&title).next().unwrap();
+            assert_eq!(title.width() + line.trim_end().width(), 40, "{drawn:?}");
+        }
+    }
 
     #[test]
     fn all_of_nothing_is_all() {

@@ -28,7 +28,11 @@ impl Lines for NoLines {
 }
 
 /// Text without a line break is cut here, so that it needs no more memory than this.
-pub(crate) const LONGEST: usize = 64 << 10;
+pub(crate) const LONGEST: usize = 1 << 20;
+
+/// What stands at the end of each piece of a line that was cut, but for the last: without it and joined, the
+/// pieces are the line.
+pub(crate) const GOES_ON: &str = " (line goes on)";
 
 /// How many lines are kept for the report of a crash, and how much of each.
 const TAIL_LINES: usize = 20;
@@ -126,9 +130,14 @@ impl Capture {
                 continue;
             }
             self.begun.extend_from_slice(text);
-            if ends || self.begun.len() >= LONGEST {
+            if ends {
                 let line = std::mem::take(&mut self.begun);
                 self.line(&line, lines);
+            } else if self.begun.len() >= LONGEST {
+                let rest = self.begun.split_off(whole(&self.begun));
+                let mut piece = std::mem::replace(&mut self.begun, rest);
+                piece.extend_from_slice(GOES_ON.as_bytes());
+                self.line(&piece, lines);
             }
         }
     }
@@ -161,10 +170,93 @@ impl Capture {
     }
 }
 
+/// How many bytes there are up to the last character that may be going on in what comes next. All of them where
+/// the end is no text.
+fn whole(bytes: &[u8]) -> usize {
+    let is_inner = |byte: &&u8| **byte & 0xC0 == 0x80;
+    let inner = bytes.iter().rev().take(3).take_while(is_inner).count();
+    let Some((first, before)) = bytes[..bytes.len() - inner].split_last() else {
+        return bytes.len();
+    };
+    let length = match first {
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => return bytes.len(),
+    };
+    if inner + 1 < length {
+        before.len()
+    } else {
+        bytes.len()
+    }
+}
+
 /// Whether a line is one of a backtrace. Those would drive out the message that they stand below.
 fn is_frame(line: &str) -> bool {
     let text = line.trim_start();
     let number = text.trim_start_matches(|it: char| it.is_ascii_digit());
     let is_function = number.len() < text.len() && number.starts_with(": ");
     text.len() < line.len() && (is_function || text.starts_with("at "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::Mutex;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<String>>);
+
+    impl Lines for Kept {
+        fn line(&self, _: Stream, line: String) {
+            self.0.lock().push(line);
+        }
+    }
+
+    /// What comes of `text`, printed in pieces of `step` bytes.
+    fn lines_of(text: &[u8], step: usize) -> Vec<String> {
+        let kept = Arc::new(Kept::default());
+        let lines = Arc::clone(&kept) as Arc<dyn Lines>;
+        let mut capture = Capture::new(Stream::Out, None);
+        for part in text.chunks(step) {
+            capture.split(part, &lines);
+        }
+        capture.flush(&lines);
+        std::mem::take(&mut *kept.0.lock())
+    }
+
+    #[test]
+    fn a_line_that_is_cut_is_whole_again_without_the_marks() {
+        for letter in ["x", "é", "€", "🦀", "e\u{301}", "\r"] {
+            let count = 5 * LONGEST / 2 / letter.len();
+            // At different places in the character, the cut.
+            for (front, step) in [("", 4096), ("a", 16 << 10), ("ab", 4095), ("abc", 1000)] {
+                let line = format!("{front}{}.", letter.repeat(count));
+                let lines = lines_of(format!("{line}\nnext\n").as_bytes(), step);
+                let (next, pieces) = lines.split_last().unwrap();
+                assert_eq!(next, "next");
+                let (last, cut) = pieces.split_last().unwrap();
+                assert_eq!(cut.len(), 2, "{letter:?}");
+                let cut = cut.iter().map(|it| it.strip_suffix(GOES_ON).unwrap());
+                let joined: String = cut.chain([last.as_str()]).collect();
+                assert!(joined == line, "{letter:?} by {step}");
+                assert!(pieces.iter().all(|it| it.len() < LONGEST + (64 << 10)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_less_is_not_cut() {
+        let line = "é".repeat(LONGEST / 2 - 1);
+        assert!(lines_of(format!("{line}\r\n").as_bytes(), 4096) == [line.clone()]);
+        assert!(lines_of(line.as_bytes(), 4096) == [line]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_cut_somewhere() {
+        for byte in [0x80, 0xC0, 0xF0, 0xFF] {
+            let lines = lines_of(&vec![byte; LONGEST + 10], 4096);
+            assert_eq!(lines.len(), 2);
+        }
+    }
 }

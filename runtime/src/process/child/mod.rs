@@ -14,7 +14,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use capture::{LONGEST, Lines, NoLines, Stream};
+pub(crate) use capture::{GOES_ON, LONGEST, Lines, NoLines, Stream};
 pub use exit::{Crash, Exit};
 pub(crate) use handle::{Born, Child, Handle, Patience};
 #[cfg(feature = "ctrl_c")]

@@ -122,9 +122,7 @@ impl<'de> Decoder<'de, '_> {
     ) -> Result<T, CodecError> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err(CodecError::value(format!(
-                "it nests more than {DEPTH} values deep"
-            )));
+            return Err(CodecError::too_deep(DEPTH));
         }
         let value = read(self)?;
         self.depth -= 1;
@@ -140,8 +138,13 @@ impl<'de> Decoder<'de, '_> {
         // Only parts without size take no bytes, and a vector of those is hardly ever long. The
         // bound keeps a false length from being counted up to.
         const NO_BYTES: usize = 1 << 24;
-        if length.is_some_and(|length| length > self.input.len().saturating_add(NO_BYTES)) {
-            return Err(short());
+        let most = self.input.len().saturating_add(NO_BYTES);
+        if let Some(length) = length.filter(|it| *it > most) {
+            return Err(CodecError::value(format!(
+                "it is said to have {length} parts, and {} bytes are left for them: it was cut short, or it is \
+                 a collection of more than {NO_BYTES} values of no size, such as `Vec<()>`; send their number instead",
+                self.input.len()
+            )));
         }
         self.nest(|decoder| {
             let mut parts = Parts {

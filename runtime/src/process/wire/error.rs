@@ -59,6 +59,14 @@ impl CodecError {
     pub(crate) fn value(text: impl Into<Box<str>>) -> Self {
         Self::Value(text.into())
     }
+
+    /// Deeper than `most` would need a stack that a thread may not have.
+    pub(super) fn too_deep(most: u32) -> Self {
+        Self::value(format!(
+            "it nests more than {most} values deep, as a linked list or a long chain of boxes does; \
+             send its parts in a `Vec`, with indices for what links them"
+        ))
+    }
 }
 
 impl fmt::Display for CodecError {
@@ -74,7 +82,13 @@ impl std::error::Error for CodecError {}
 
 impl serde::ser::Error for CodecError {
     fn custom<T: fmt::Display>(text: T) -> Self {
-        Self::value(text.to_string())
+        /// What serde says of a `Path` that is no text.
+        const NO_TEXT: &str = "path contains invalid UTF-8 characters";
+        let mut text = text.to_string();
+        if text == NO_TEXT {
+            text += ", and serde sends a path as text; send `path.into_os_string()` instead, which is sent as it is";
+        }
+        Self::value(text)
     }
 }
 

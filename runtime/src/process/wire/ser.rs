@@ -67,8 +67,7 @@ impl<'a> Encoder<'a> {
             None => {
                 self.depth += 1;
                 if self.depth > DEPTH {
-                    let text = format!("it nests more than {DEPTH} values deep");
-                    return Err(CodecError::value(text));
+                    return Err(CodecError::too_deep(DEPTH));
                 }
                 value.serialize(&mut *self)?;
                 self.depth -= 1;
