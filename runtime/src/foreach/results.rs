@@ -33,6 +33,40 @@ use crate::vigil;
 ///   dropped. [`stop`](Self::stop) says it in words. Only an input that has hung in `next` for a second is left
 ///   behind; what it brings one day is dropped.
 ///
+/// # In a future that may be cancelled
+///
+/// A future is cancelled by dropping what it holds, and a destructor cannot tell that from the end of a statement: a bare
+/// `foreach_parallel!(..);` is a drop of untouched results, too. So results that a future holds untouched over an
+/// `.await` run every item when the future is cancelled, on the thread that drops it, rather than lose any in silence. Where a
+/// cancelled future is to stop its call, a guard says so; it is dropped first, being declared last:
+///
+/// ```
+/// use runspace::{StopToken, foreach_parallel};
+///
+/// struct StopOnDrop(StopToken);
+///
+/// impl Drop for StopOnDrop {
+///     fn drop(&mut self) {
+///         self.0.stop();
+///     }
+/// }
+///
+/// async fn endless(send_header: impl Future<Output = ()>) -> Option<u64> {
+///     let mut squares = foreach_parallel!(1_u64.., |n| n.wrapping_mul(n));
+///     let _guard = StopOnDrop(squares.stop_token());
+///     send_header.await; // cancelled here the call stops, which would have no end otherwise
+///     squares.next()
+/// }
+///
+/// // Polled once, and dropped: cancelled.
+/// let mut future = Box::pin(endless(std::future::pending()));
+/// let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// assert!(future.as_mut().poll(&mut context).is_pending());
+/// drop(future);
+/// ```
+///
+/// # Example
+///
 /// ```
 /// use runspace::foreach_parallel;
 ///

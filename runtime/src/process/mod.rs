@@ -30,10 +30,8 @@ pub(crate) use failure::Failure;
 pub use failure::ProcessError;
 pub(crate) use link::Start;
 pub(crate) use place::default_pool;
-
 #[cfg(feature = "cluster")]
 pub(crate) use sys::image::{build_hash, inits_after};
-#[cfg(feature = "cluster")]
 pub(crate) use sys::limits;
 #[cfg(feature = "cluster")]
 pub(crate) use sys::own::has_rights_of_file;
