@@ -1,6 +1,7 @@
 //! What can go wrong with one item, and the panic payloads that travel between threads.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -16,6 +17,8 @@ use crate::sync::Mutex;
 /// The value a panic carried, kept whole so that it can be raised again elsewhere.
 pub struct PanicPayload {
     message: Arc<str>,
+    /// The failure of another call that was raised again with it, as a text.
+    origin: Option<Box<str>>,
     // In a mutex only so that errors are `Sync`, as error-handling crates ask of them.
     value: Mutex<Option<Box<dyn Any + Send>>>,
     origin: Option<Origin>,
@@ -32,6 +35,7 @@ impl PanicPayload {
         };
         Self {
             message,
+            origin: None,
             value: Mutex::new(Some(value)),
             origin: Origin::here(),
         }
@@ -45,6 +49,14 @@ impl PanicPayload {
             value: Mutex::new(Some(Box::new(message))),
             origin: None,
         }
+    }
+
+    /// A panic that an input has let out. If it is the failure of another call, whose results the input
+    /// reads, that is its origin.
+    pub(crate) fn of_input(value: Box<dyn Any + Send>) -> Self {
+        let mut payload = Self::new(value);
+        payload.origin = Raised::take_if_of(&payload.message);
+        payload
     }
 
     /// The panic's message; for a payload that is not a string, words that say so.
@@ -96,6 +108,40 @@ impl fmt::Debug for PanicPayload {
     }
 }
 
+thread_local! {
+    /// The failure that was raised last on this thread.
+    static RAISED: Cell<Option<Box<Raised>>> = const { Cell::new(None) };
+}
+
+/// A failure that was raised again where its results are read. A panic carries no more than its payload, and
+/// an input that lets it out would be blamed for it.
+pub(crate) struct Raised {
+    message: Arc<str>,
+    /// Which item of which call, and what has happened to it.
+    text: Box<str>,
+}
+
+impl Raised {
+    fn keep(message: &str, text: String) {
+        let raised = Self {
+            message: message.into(),
+            text: text.into(),
+        };
+        // A thread that ends raises nothing that is asked for later.
+        let _ = RAISED.try_with(|it| it.set(Some(Box::new(raised))));
+    }
+
+    /// Forgets what was raised before.
+    pub(crate) fn forget() {
+        let _ = RAISED.try_with(Cell::take);
+    }
+
+    fn take_if_of(message: &str) -> Option<Box<str>> {
+        let raised = RAISED.try_with(Cell::take).ok().flatten()?;
+        (*raised.message == *message).then_some(raised.text)
+    }
+}
+
 /// Drops a value of the user's; answers the panic of its destructor instead of raising it.
 pub(crate) fn drop_caught<T>(value: T) -> Result<(), PanicPayload> {
     catch_unwind(AssertUnwindSafe(move || drop(value))).map_err(PanicPayload::new)
@@ -128,6 +174,9 @@ pub enum Cause {
     },
     /// The input iterator panicked where this item should have come from. The items before it are
     /// not affected; there are none after it.
+    ///
+    /// Where the input is the results of another call, as in a [`pipeline!`](crate::pipeline), and it is the
+    /// failure of one of that call's items, the text of the error says which item of which call.
     InputPanicked(PanicPayload),
     /// An expression in `init(..)` panicked, so that no item could run on that worker.
     InitPanicked(PanicPayload),
@@ -283,6 +332,12 @@ impl ItemError {
     #[track_caller]
     pub fn resume(self) -> ! {
         let text = self.to_string();
+        let origin = match &self.inner.cause {
+            Cause::InputPanicked(payload) => payload.origin.as_deref(),
+            _ => None,
+        };
+        let origin = origin.map_or_else(|| text.clone(), str::to_owned);
+        Raised::keep(self.inner.cause.panic_message().unwrap_or(&text), origin);
         match self.inner.cause {
             Cause::Panicked(payload)
             | Cause::InputPanicked(payload)
@@ -347,6 +402,17 @@ impl Cause {
         OfItem(self).to_string()
     }
 
+    /// The message of the panic that it is.
+    fn panic_message(&self) -> Option<&str> {
+        match self {
+            Cause::Panicked(payload)
+            | Cause::InputPanicked(payload)
+            | Cause::InitPanicked(payload)
+            | Cause::DropPanicked(payload) => Some(payload.message()),
+            _ => None,
+        }
+    }
+
     /// What has happened to the item, or to the call, from the verb on.
     fn tell(&self, index: Option<u64>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -361,13 +427,14 @@ impl Cause {
                     "had not taken all of its input when its deadline of {limit:?} passed"
                 ),
             },
-            Cause::InputPanicked(payload) => {
-                write!(
+            Cause::InputPanicked(payload) => match &payload.origin {
+                Some(origin) => write!(f, "was never made: {origin}"),
+                None => write!(
                     f,
                     "was never made: the input panicked: {}",
                     payload.message()
-                )
-            }
+                ),
+            },
             Cause::InitPanicked(payload) => {
                 write!(f, "could not start: init panicked: {}", payload.message())
             }

@@ -15,7 +15,7 @@ use super::shelf::Shelf;
 use super::source::{Source, Workers};
 use super::supply::{Entry, Pool, Supply};
 use super::worker::{Retired, Worker};
-use crate::error::{Cause, drop_caught};
+use crate::error::{Cause, PanicPayload, drop_caught};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 /// The macro's worker closure. Each worker enters it once, so a call through a pointer costs nothing
@@ -140,7 +140,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     fn start_helper(self: &Arc<Self>, serve: impl FnOnce(Arc<Self>) + Send + 'a) {
         self.call.join_crew();
         let member = Arc::clone(self);
-        let task = Box::new(move || serve(member));
+        let task = Box::new(move || member.guarded(serve));
         let launched = self.executor.launch_feeder(task, &self.call.desk);
         if let Err(error) = launched {
             self.call.fail(None, Cause::NoThread(error));
@@ -190,7 +190,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         self.call.join_crew();
         self.under_way.fetch_add(1, Ordering::Relaxed);
         let member = Arc::clone(self);
-        let task = Box::new(move || member.serve_as_worker());
+        let task = Box::new(move || member.guarded(Self::serve_as_worker));
         if let Err(error) = self.executor.launch(task, &self.call.desk) {
             self.under_way.fetch_sub(1, Ordering::Relaxed);
             // The workers that there are will do; with none the call cannot go on.
@@ -404,6 +404,18 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
             self.recruit();
         } else {
             self.see_to_keeper();
+        }
+    }
+
+    /// Runs a thread of the crew, which leaves the crew by itself. One that unwinds instead ends the call in
+    /// words and is counted out, because a call whose crew is never complete would never end.
+    fn guarded(self: Arc<Self>, serve: impl FnOnce(Arc<Self>)) {
+        let call = Arc::clone(&self.call);
+        let caught = catch_unwind(AssertUnwindSafe(|| serve(self)));
+        if let Err(payload) = caught {
+            call.fail(None, Cause::Panicked(PanicPayload::new(payload)));
+            call.stop.stop();
+            call.leave_crew();
         }
     }
 

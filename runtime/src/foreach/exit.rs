@@ -15,9 +15,7 @@ use super::journal::{JournalItem, JournalValue, Keeper, Known};
 use super::lane::{Event, Lane};
 use super::supply::{Numbered, Pool};
 use crate::context::{self, Context, Entered, Places};
-#[cfg(feature = "journal")]
-use crate::error::drop_caught;
-use crate::error::{Cause, ItemError, drop_quietly};
+use crate::error::{Cause, ItemError, drop_caught, drop_quietly};
 use crate::judge::Judgement;
 use crate::trace::Runner;
 
@@ -195,6 +193,9 @@ impl<T, R> Exit<T, R> {
                 Some(last) => run = last,
             }
         }
+        if !self.let_go(&mut run) {
+            return drop_quietly(value);
+        }
         let end = match judgement {
             Judgement::Good => End::Good,
             Judgement::Bad | Judgement::Again => End::Bad,
@@ -212,7 +213,9 @@ impl<T, R> Exit<T, R> {
         let Some(slot) = &self.slot else {
             return self.lane.put(Event::Ended(index));
         };
-        if let Some(run) = slot.end() {
+        if let Some(mut run) = slot.end()
+            && self.let_go(&mut run)
+        {
             self.settle(
                 run.name(),
                 End::Good,
@@ -243,9 +246,24 @@ impl<T, R> Exit<T, R> {
             true => self.try_again(run),
             false => Some(run),
         };
-        if let Some(run) = run {
+        if let Some(mut run) = run {
+            // It has failed already, and this may be the thread that watches over all others: that the
+            // destructor of the copy panics as well is told by the panic hook.
+            drop_quietly(run.again.take());
             self.end_failed(run.name(), cause, Some(run.since.elapsed()));
         }
+    }
+
+    /// Drops the copy that was kept for another try, before the end of its item is told. False if its
+    /// destructor panicked: that is the item's end then.
+    fn let_go(&self, run: &mut Run<T>) -> bool {
+        let dropped = drop_caught(run.again.take());
+        let time = run.since.elapsed();
+        dropped
+            .map_err(|payload| {
+                self.end_failed(run.name(), Cause::DropPanicked(payload), Some(time))
+            })
+            .is_ok()
     }
 
     /// Ends an item that has failed and is not tried again.

@@ -5,6 +5,7 @@
 //! everywhere.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,13 +25,13 @@ use crate::capture::AllSent;
 use crate::cluster::{
     Cluster, ClusterError, ClusterErrorKind, NEAR, News, Plan, Run, Said, SlotIo, SlotLoop, Turn,
 };
-use crate::error::{Cause, drop_caught};
+use crate::error::{Cause, PanicPayload, drop_caught, drop_quietly};
 use crate::judge::Judgement;
 use crate::policy;
 use crate::process::child::Lines;
-use crate::process::entry::{Body, CodecReport, Note, Pointer, Serve, What};
+use crate::process::entry::{Body, CodecReport, Note, Panicked, Pointer, Serve, What, catch};
 use crate::process::pool::{Item, Outcome, Pool, Run as ChildRun, Session};
-use crate::process::wire::{from_bytes, to_bytes};
+use crate::process::wire::{CodecError, from_bytes, to_bytes};
 use crate::process::{Failure, ProcessError, Start};
 use crate::trace::{Place, Runner};
 use crate::values::{Input, Made, SentItem, SentOutput};
@@ -127,7 +128,7 @@ where
         .map_err(|error| ClusterError::new(ClusterErrorKind::NotInProgram, error.to_string()));
     let captures = to_bytes(&captures).map_err(|error| {
         let report = CodecReport::new::<C>(What::Captures, &error);
-        ClusterError::new(ClusterErrorKind::Value, Failure::Write(report).to_string())
+        ClusterError::new(ClusterErrorKind::Value, Failure::write(report).to_string())
     });
     let start = cluster.and_then(|cluster| Ok((cluster, body?, captures?)));
     let local = move |()| {
@@ -242,6 +243,7 @@ pub(crate) fn isolated<C, T, R, F>(
                 index: work.index,
                 attempt: work.attempt,
                 value,
+                spent: Duration::ZERO,
             }),
             Err(error) => {
                 let said = Said::Codec(CodecReport::new::<T>(What::Item, &error));
@@ -251,29 +253,39 @@ pub(crate) fn isolated<C, T, R, F>(
         }
         let mut end = None;
         while end.is_none() {
-            let tried =
-                session.batch(
-                    &mut items,
-                    1,
-                    work.limit,
-                    &mut |outcome: Outcome<T, R>| match outcome {
-                        Outcome::Value(_, value, judgement) => {
-                            end = Some(value_said(&value, judgement))
+            let tried = session.batch(&mut items, 1, work.limit, &mut |outcome: Outcome<T, R>| {
+                let ends = outcome.ends().is_some();
+                // The items and values that come back are dropped here, and their destructors are the
+                // user's code: the thread of the slot has to outlive them.
+                let said = catch(|| match outcome {
+                    Outcome::Value(_, value, judgement) => Some(value_said(&value, judgement)),
+                    Outcome::Output(_, value) => match to_bytes(&value) {
+                        Ok(value) => {
+                            io.output(&work, value);
+                            None
                         }
-                        Outcome::Output(_, value) => {
-                            if let Ok(value) = to_bytes(&value) {
-                                io.output(&work, value);
-                            }
-                        }
-                        Outcome::Ended(_) => end = Some((Said::Ended, Vec::new())),
-                        Outcome::Failed(_, failure) => end = Some((said_of(failure), Vec::new())),
-                        Outcome::Note(note) => (told.note)(note),
+                        Err(error) => Some(not_written::<R>(&error)),
                     },
-                );
+                    Outcome::Ended(_) => Some((Said::Ended, Vec::new())),
+                    Outcome::Failed(_, failure) => Some((said_of(failure), Vec::new())),
+                    Outcome::Note(note) => {
+                        (told.note)(note);
+                        None
+                    }
+                });
+                match said {
+                    Ok(said) => end = end.take().or(said),
+                    Err(payload) if ends || end.is_none() => {
+                        end = Some((Said::Panicked(Panicked::new(payload)), Vec::new()));
+                    }
+                    Err(payload) => drop_quietly(payload),
+                }
+            });
             if let Err(failure) = tried {
                 end = end.or_else(|| Some((said_of(failure), Vec::new())));
             }
         }
+        drop_quietly(items);
         session.flush();
         let (said, value) = end.unwrap_or((Said::Stopped, Vec::new()));
         io.end(&work, said, value);
@@ -284,11 +296,13 @@ pub(crate) fn isolated<C, T, R, F>(
 fn value_said<R: Serialize>(value: &R, judgement: Judgement) -> (Said, Vec<u8>) {
     match to_bytes(value) {
         Ok(value) => (Said::Value(judgement.into()), value),
-        Err(error) => {
-            let report = CodecReport::new::<R>(What::Output, &error);
-            (Said::Codec(report), Vec::new())
-        }
+        Err(error) => not_written::<R>(&error),
     }
+}
+
+fn not_written<R>(error: &CodecError) -> (Said, Vec<u8>) {
+    let report = CodecReport::new::<R>(What::Output, error);
+    (Said::Codec(report), Vec::new())
 }
 
 fn said_of(failure: Failure) -> Said {
@@ -436,6 +450,21 @@ const SHORT: Duration = Duration::from_millis(5);
 
 impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
     fn run(mut self) {
+        // Whatever goes wrong in here, the items that are away come to an end.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.give_and_take()));
+        if let Err(payload) = ended {
+            let cause = Cause::Panicked(PanicPayload::new(payload));
+            self.call.fail(None, cause);
+            self.call.stop.stop();
+        }
+        if let Some(item) = self.next.take() {
+            self.worker.put_back(item);
+        }
+        self.end_rest();
+        self.worker.exit().lane.flush_now();
+    }
+
+    fn give_and_take(&mut self) {
         loop {
             self.take_in();
             self.follow_call();
@@ -448,11 +477,6 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
                 break;
             }
         }
-        if let Some(item) = self.next.take() {
-            self.worker.put_back(item);
-        }
-        self.end_rest();
-        self.worker.exit().lane.flush_now();
     }
 
     /// What has been changed about the call.
@@ -592,16 +616,23 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
         let control = exit.control();
         exit.tell_began(std::iter::once(name));
         let span = control.map(|it| it.span(name, self.call.throttle(), Runner::Process));
+        let limit = control.and_then(|it| it.time_limit());
+        let since = Instant::now();
         let written = match to_bytes(&value) {
             Ok(written) => written,
             Err(error) => {
                 let report = CodecReport::new::<T>(What::Item, &error);
-                let cause = Cause::Process(ProcessError::new(Failure::Write(report)));
-                return settle::failed(exit, name, value, false, cause, Duration::ZERO);
+                let (may_pass, cause) = of_codec(Failure::write(report));
+                return settle::failed(exit, name, value, may_pass, cause, Duration::ZERO);
             }
         };
-        let limit = control.and_then(|it| it.time_limit());
-        self.run.give(index, attempt, limit, written);
+        // To write it is part of its time, here as on its worker.
+        let spent = since.elapsed();
+        if let Some(limit) = limit.filter(|it| *it <= spent) {
+            return settle::failed(exit, name, value, true, Cause::TimedOut(limit), spent);
+        }
+        let left = limit.map(|it| it.saturating_sub(spent));
+        self.run.give(index, attempt, left, written);
         let away = Away {
             attempt,
             value,
@@ -704,11 +735,11 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
                     settle::value(exit, name, item, value, meaning.into(), took);
                 }
                 Err(error) => {
-                    let cause = unread::<R>(&error);
-                    self.failed(name, item, false, cause, took);
+                    let (may_pass, cause) = unread::<R>(&error);
+                    self.failed(name, item, may_pass, cause, took);
                 }
             },
-            Said::Ended => settle::ended(self.worker.exit(), name, took),
+            Said::Ended => settle::ended(self.worker.exit(), name, item, took),
             Said::Panicked(panicked) => {
                 let cause = Cause::Panicked(panicked.into_payload());
                 self.failed(name, item, true, cause, took);
@@ -719,8 +750,8 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
                 self.not_run(name.index, item);
             }
             Said::Codec(report) => {
-                let cause = Cause::Process(ProcessError::new(Failure::There(report)));
-                self.failed(name, item, false, cause, took);
+                let (may_pass, cause) = of_codec(Failure::there(report));
+                self.failed(name, item, may_pass, cause, took);
             }
             Said::TimedOut(limit) => self.failed(name, item, true, Cause::TimedOut(limit), took),
             Said::Crashed(text) => {
@@ -748,7 +779,8 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             }
             Err(error) => {
                 if let Some(item) = self.back(name) {
-                    self.failed(name, item, false, unread::<R>(&error), Duration::ZERO);
+                    let (may_pass, cause) = unread::<R>(&error);
+                    self.failed(name, item, may_pass, cause, Duration::ZERO);
                 }
             }
         }
@@ -767,7 +799,14 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
     }
 }
 
-fn unread<R>(error: &crate::process::wire::CodecError) -> Cause {
-    let report = CodecReport::new::<R>(What::Output, error);
-    Cause::Process(ProcessError::new(Failure::Read(report)))
+fn unread<R>(error: &CodecError) -> (bool, Cause) {
+    of_codec(Failure::read(CodecReport::new::<R>(What::Output, error)))
+}
+
+/// Why an item has failed whose value did not cross, and whether another try may pass.
+fn of_codec(failure: Failure) -> (bool, Cause) {
+    match failure {
+        Failure::Panicked(panicked) => (true, Cause::Panicked(panicked.into_payload())),
+        failure => (false, Cause::Process(ProcessError::new(failure))),
+    }
 }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -415,8 +416,17 @@ where
         if worker.call().control.is_none() && worker.is_at_end() {
             session.expect_end();
         }
-        if let Err(failure) = batch(worker, &mut session, &mut items) {
-            return give_up(worker, run, items, failure);
+        let done = catch_unwind(AssertUnwindSafe(|| batch(worker, &mut session, &mut items)));
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => return give_up(worker, run, items, failure),
+            Err(payload) => {
+                // Nothing of the user's unwinds out of a batch. Should something of ours do, the items that
+                // are left are not taken along: others run them, with another worker process.
+                put_back(worker, items);
+                worker.call().to_workers.notify_all();
+                resume_unwind(payload);
+            }
         }
     }
     if let Err(failure) = session.finish(&mut take_note)
@@ -449,6 +459,7 @@ where
         index,
         attempt: exit.attempt(index),
         value,
+        spent: Duration::ZERO,
     }));
     has_taken
 }
@@ -530,9 +541,9 @@ fn tell<T, R>(
         // The stop came before its end, as it does for a body here that is left where it emits.
         Outcome::Ended(item) if *refused == Some(item.index) => {
             let cause = exit.call().end_came_first(true);
-            exit.end_failed(name(&item), cause, Some(time));
+            settle::failed(exit, name(&item), item.value, false, cause, time);
         }
-        Outcome::Ended(item) => settle::ended(exit, name(&item), time),
+        Outcome::Ended(item) => settle::ended(exit, name(&item), item.value, time),
         Outcome::Failed(item, failure) => {
             let may_pass = may_pass(&failure);
             let cause = cause(exit, failure);
@@ -576,13 +587,17 @@ fn drop_cause(failure: Failure) -> Cause {
     }
 }
 
-/// No worker can be had. Other sessions may go on with what is in hand, on the workers that there are;
-/// otherwise it ends here, and the call with it.
-fn give_up<T, R>(worker: &mut Worker<T, R>, run: &Run, items: VecDeque<Item<T>>, failure: Failure) {
+fn put_back<T, R>(worker: &Worker<T, R>, items: VecDeque<Item<T>>) {
     let exit = worker.exit();
     items
         .into_iter()
         .for_each(|it| exit.put_back((it.index, it.value), it.attempt));
+}
+
+/// No worker can be had. Other sessions may go on with what is in hand, on the workers that there are;
+/// otherwise it ends here, and the call with it.
+fn give_up<T, R>(worker: &mut Worker<T, R>, run: &Run, items: VecDeque<Item<T>>, failure: Failure) {
+    put_back(worker, items);
     if run.goes_on_without(&failure) {
         // They may have no work and be asleep.
         worker.call().to_workers.notify_all();

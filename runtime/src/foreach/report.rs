@@ -126,10 +126,15 @@ impl Report {
 
     /// Adds a failure that the caller has found in a result: an `Err`, or something that cannot be.
     /// It stands beside those of the call, and one success less is counted.
+    ///
+    /// # Panics
+    /// With the panic of `failure`'s `Display`. Nothing is added then.
     pub fn add(&self, failure: &dyn fmt::Display) {
+        // Before the lock: a text may be made with a look at this very report, take its time, or panic.
+        let text = failure.to_string();
         let mut tally = self.shared.tally.lock();
         tally.good = tally.good.saturating_sub(1);
-        tally.fail(failure.to_string(), None);
+        tally.fail(text, None);
     }
 
     /// Like [`add`](Self::add), with the name of what has failed, a path for example. Failures with the same
@@ -146,10 +151,14 @@ impl Report {
     /// assert_eq!((report.succeeded(), report.failed()), (0, 3));
     /// assert!(report.to_string().contains("3 x cannot be read ("));
     /// ```
+    ///
+    /// # Panics
+    /// With the panic of a `Display` of the two. Nothing is added then.
     pub fn add_for(&self, name: &dyn fmt::Display, failure: &dyn fmt::Display) {
+        let (text, name) = (failure.to_string(), name.to_string());
         let mut tally = self.shared.tally.lock();
         tally.good = tally.good.saturating_sub(1);
-        tally.fail(failure.to_string(), Some(First::Name(name.to_string())));
+        tally.fail(text, Some(First::Name(name)));
     }
 
     pub(crate) fn note(&self, outcome: Result<(), &ItemError>) {
@@ -403,6 +412,38 @@ mod tests {
         assert_eq!(groups.len(), GROUPS + 1);
         assert_eq!(groups[0].count, 10_000 - GROUPS as u64);
         assert_eq!(report.failed(), 10_000);
+    }
+
+    #[test]
+    fn a_text_is_made_before_the_lock_is_taken() {
+        struct Nosy(Report);
+        impl fmt::Display for Nosy {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "after {} failures", self.0.failed())
+            }
+        }
+        let report = report();
+        let (done, seen) = std::sync::mpsc::channel();
+        let nosy = Nosy(report.clone());
+        let theirs = report.clone();
+        // A lock that the thread holds itself would keep it for ever.
+        std::thread::spawn(move || {
+            theirs.add(&nosy);
+            theirs.add_for(&nosy, &nosy);
+            let _ = done.send(());
+        });
+        seen.recv_timeout(Duration::from_secs(20))
+            .expect("a `Display` that looks at its report gets an answer");
+        assert_eq!(report.failures()[1].names, ["after 1 failures"]);
+        struct Bomb;
+        impl fmt::Display for Bomb {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("no words")
+            }
+        }
+        let added = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| report.add(&Bomb)));
+        assert!(added.is_err());
+        assert_eq!(report.failed(), 2);
     }
 
     #[test]

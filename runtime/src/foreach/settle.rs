@@ -6,7 +6,7 @@ use super::control::{End, Try};
 use super::exit::Exit;
 use super::lane::Event;
 use crate::context;
-use crate::error::Cause;
+use crate::error::{Cause, drop_caught, drop_quietly};
 use crate::judge::Judgement;
 use crate::process::entry::Note;
 use crate::trace;
@@ -25,8 +25,14 @@ pub(super) fn value<T, R>(
         _ => None,
     };
     match pause {
-        Some(pause) => exit.keep_for_later(name, item, pause, Some(time)),
+        Some(pause) => {
+            exit.keep_for_later(name, item, pause, Some(time));
+            drop_quietly(value);
+        }
         None => {
+            if !let_go(exit, name, item, time) {
+                return drop_quietly(value);
+            }
             let end = match judgement {
                 Judgement::Good => End::Good,
                 Judgement::Bad | Judgement::Again => End::Bad,
@@ -37,8 +43,19 @@ pub(super) fn value<T, R>(
 }
 
 /// The item, which emits, has come to its end.
-pub(super) fn ended<T, R>(exit: &Exit<T, R>, name: Try, time: Duration) {
-    exit.settle(name, End::Good, Event::Ended(name.index), Some(time));
+pub(super) fn ended<T, R>(exit: &Exit<T, R>, name: Try, item: T, time: Duration) {
+    if let_go(exit, name, item, time) {
+        exit.settle(name, End::Good, Event::Ended(name.index), Some(time));
+    }
+}
+
+/// Drops the item that has stayed here, before its end is told. False if its destructor panicked: that
+/// is its end then, as it is where the body drops it, and no other item hears of it.
+fn let_go<T, R>(exit: &Exit<T, R>, name: Try, item: T, time: Duration) -> bool {
+    let dropped = drop_caught(item);
+    dropped
+        .map_err(|payload| exit.end_failed(name, Cause::DropPanicked(payload), Some(time)))
+        .is_ok()
 }
 
 /// The item has failed; another try `may_pass`.
@@ -57,7 +74,11 @@ pub(super) fn failed<T, R>(
             exit.note_cause(name.index, &cause);
             exit.keep_for_later(name, item, pause, Some(time));
         }
-        None => exit.end_failed(name, cause, Some(time)),
+        None => {
+            // It has failed already: that its destructor panics as well is told by the panic hook.
+            drop_quietly(item);
+            exit.end_failed(name, cause, Some(time));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::entry::Inlet;
 use super::hand::Cards;
-use crate::error::{Cause, PanicPayload};
+use crate::error::{Cause, PanicPayload, Raised};
 use crate::vigil;
 
 /// What the user gave as items. Only what is here is compiled for each type of iterator.
@@ -141,10 +141,11 @@ impl<T> Intake<T> {
     /// Runs the user's code in the input.
     pub(crate) fn round(&mut self, pull: impl FnOnce(&mut Self) -> Round) -> Round {
         self.call.set_pulling(true);
+        Raised::forget();
         let round = catch_unwind(AssertUnwindSafe(|| pull(self)));
         self.call.set_pulling(false);
         round.unwrap_or_else(|payload| {
-            let cause = Cause::InputPanicked(PanicPayload::new(payload));
+            let cause = Cause::InputPanicked(PanicPayload::of_input(payload));
             self.call.fail(Some(self.taken()), cause);
             self.has_more = false;
             Round::Broken

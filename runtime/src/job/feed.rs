@@ -1,6 +1,7 @@
 //! Jobs whose work is done elsewhere: what is fed in comes out of an ordinary [`Job`].
 
-use std::panic::Location;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 use super::backend::{Backend, OnThread};
@@ -11,6 +12,7 @@ use super::port::{Outputs, Port};
 use super::record::Level;
 #[cfg(feature = "process")]
 use super::record::Record;
+use crate::error::PanicPayload;
 use crate::stop::StopToken;
 use crate::sync::Mutex;
 use crate::threads;
@@ -48,13 +50,18 @@ pub(super) fn fed_on<T>(
     core.begin(None);
     let outputs = Arc::new(Outputs::default());
     let port = Port { core, outputs };
-    let feeder = Feeder { port: port.clone() };
+    let feeder = Feeder {
+        port: port.clone(),
+        is_pumped: Cell::new(false),
+    };
     (Job { port }, feeder)
 }
 
 /// The other side of a fed job. Dropped without a word, it ends the job as stopped.
 pub(crate) struct Feeder<T> {
     port: Port<T>,
+    /// A [`pump`] ends the job if the work unwinds.
+    is_pumped: Cell<bool>,
 }
 
 impl<T> Feeder<T> {
@@ -112,8 +119,14 @@ pub(crate) fn pump<T: Send + 'static>(
     let task = move || {
         let feeder = theirs.lock().take();
         if let Some(feeder) = feeder {
-            let _in_place = feeder.port.core.trace().enter();
-            work(feeder);
+            let core = Arc::clone(&feeder.port.core);
+            let _in_place = core.trace().enter();
+            feeder.is_pumped.set(true);
+            // Whatever of the user's panics in there, the job ends in its words: a feeder that is dropped in
+            // silence would end it as stopped.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work(feeder))) {
+                core.finish(Err(JobErrorKind::Panicked(PanicPayload::new(payload))));
+            }
         }
     };
     if let Err(error) = threads::spawn(Box::new(task))
@@ -141,6 +154,9 @@ impl<T> Recorder<T> {
 
 impl<T> Drop for Feeder<T> {
     fn drop(&mut self) {
+        if self.is_pumped.get() && std::thread::panicking() {
+            return;
+        }
         // After `finish` this says nothing: only the first end counts.
         self.port.core.finish(Err(JobErrorKind::Stopped));
     }

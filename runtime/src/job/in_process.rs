@@ -21,6 +21,7 @@ use super::feed::{Feeder, Recorder, fed_on, pump};
 use super::handle::Job;
 use super::record::{Level, Record};
 use crate::capture::AllSent;
+use crate::error::drop_caught;
 use crate::named::NamedJob;
 use crate::policy;
 use crate::process::call::{ChildJob, Event, Running, call, fresh, serve_call, serve_job};
@@ -432,6 +433,8 @@ where
         }
     };
     pump(feeder, move |feeder| {
+        // By return and by panic.
+        let _let_go = LetGo(&backend);
         let captures = captures(head);
         let running = begin(&feeder, || {
             if backend.stop.is_stopping() {
@@ -447,7 +450,7 @@ where
             }
             call(&start, link, body, &captures)
         });
-        drop(captures);
+        let dropped = drop_caught(captures);
         let end = running.and_then(|running| take_in(running, &feeder));
         // One that was too late has failed, though it may have heeded that it was to stop.
         let end = end.and_then(|()| {
@@ -457,10 +460,20 @@ where
                 Ok(())
             }
         });
-        feeder.finish(end.map_err(|failure| kind(failure, &options, &backend)));
-        backend.let_go();
+        let end = end.map_err(|failure| kind(failure, &options, &backend));
+        // What the job owned has panicked here rather than there: it has failed all the same.
+        feeder.finish(end.and_then(|()| dropped.map_err(JobErrorKind::Panicked)));
     });
     job
+}
+
+/// Lets go of the child of a job.
+struct LetGo<'a>(&'a OnProcess);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
 }
 
 /// How many processes are tried, if each is ended before it has read the body.

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use super::child::Crash;
-use super::entry::{CodecReport, NotInProgram, Panicked, Refusal, What};
+use super::entry::{CodecReport, NotInProgram, Panicked, Refusal};
 use super::link::START_TIMEOUT;
 use super::wire::FrameError;
 
@@ -47,11 +47,40 @@ pub(crate) enum Failure {
     Denied(crate::policy::Denied),
 }
 
+impl Failure {
+    /// A value has not been written here.
+    pub(crate) fn write(report: CodecReport) -> Self {
+        Self::of_codec(report, Self::Write)
+    }
+
+    /// A value has not been read here.
+    pub(crate) fn read(report: CodecReport) -> Self {
+        Self::of_codec(report, Self::Read)
+    }
+
+    /// A value has not been written or read there.
+    pub(crate) fn there(report: CodecReport) -> Self {
+        Self::of_codec(report, Self::There)
+    }
+
+    /// The code of a value that panics is as the body that panics: another try may pass. One that cannot be
+    /// written or read never will.
+    fn of_codec(mut report: CodecReport, refused: fn(CodecReport) -> Self) -> Self {
+        match report.panicked.take() {
+            Some(panicked) => Self::Panicked(*panicked),
+            None => refused(report),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(it) => {
                 write!(f, "panicked")?;
+                if let Some(within) = &it.within {
+                    write!(f, " in {within}")?;
+                }
                 if let Some(location) = &it.location {
                     write!(f, " at {location}")?;
                 }
@@ -96,13 +125,8 @@ impl fmt::Display for Failure {
 }
 
 fn write_report(f: &mut fmt::Formatter<'_>, report: &CodecReport, how: &str) -> fmt::Result {
-    let what = match report.what {
-        What::Captures => "the captured values",
-        What::Item => "the item",
-        What::Output => "the output",
-        What::Message => "a message",
-    };
-    write!(f, "{what} (of type `{}`) {how}: {}", report.of, report.text)
+    let CodecReport { what, of, text, .. } = report;
+    write!(f, "{what} (of type `{of}`) {how}: {text}")
 }
 
 impl Error for Failure {

@@ -366,7 +366,7 @@ impl Link {
     /// What a failed sending means.
     pub(crate) fn not_sent<T: ?Sized>(&self, what: What, error: SendError) -> Failure {
         match error {
-            SendError::Codec(error) => Failure::Write(CodecReport::new::<T>(what, &error)),
+            SendError::Codec(error) => Failure::write(CodecReport::new::<T>(what, &error)),
             SendError::Io(_) => self.lost(),
         }
     }
@@ -406,5 +406,5 @@ fn lost(child: &Child) -> Failure {
 
 /// A value from the child that cannot be read.
 pub(crate) fn unread<T: ?Sized>(what: What, error: &CodecError) -> Failure {
-    Failure::Read(CodecReport::new::<T>(what, error))
+    Failure::read(CodecReport::new::<T>(what, error))
 }

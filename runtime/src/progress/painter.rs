@@ -141,6 +141,19 @@ thread_local! {
 
 /// The thread.
 fn paint() {
+    /// Another thread paints after one that has panicked: calls do not wait at their end for one that is gone.
+    struct Leaves;
+    impl Drop for Leaves {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                PAINTER.state.lock().is_there = false;
+                PAINTER.changed.notify_all();
+            }
+            IS_PAINTER.set(false);
+        }
+    }
+    // Declared before the lock is taken, and so dropped after it is let go of.
+    let _leaves = Leaves;
     IS_PAINTER.set(true);
     let mut state = PAINTER.state.lock();
     let mut idle_since = Instant::now();
@@ -155,8 +168,6 @@ fn paint() {
         state = PAINTER.changed.wait_timeout(state, pause).0;
     }
     state.is_there = false;
-    drop(state);
-    IS_PAINTER.set(false);
 }
 
 /// Draws what there is to draw. Bars are drawn under the lock, which nobody needs who runs items.

@@ -2,7 +2,7 @@
 //! spans there are, and what child processes have said.
 //!
 //! Without the feature `tracing` the same names stand for nothing, take no room and do nothing, so
-//! that the rest of the crate need not ask. Nothing here knows of any other module but `sync`.
+//! that the rest of the crate need not ask. Nothing here knows of any other module but `sync` and `error`.
 
 #[cfg(all(feature = "tracing", feature = "process"))]
 mod child;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 use tracing::dispatcher::{self, DefaultGuard, Dispatch};
@@ -16,11 +16,20 @@ use tracing::{Level, Span, debug_span, info_span, span_enabled};
 use super::Runner;
 #[cfg(feature = "process")]
 use super::Said;
+use crate::error::drop_quietly;
 use crate::sync::Mutex;
+
+/// Has a subscriber hear of something. One that panics is no reason for an item, a job or a thread to
+/// come to another end: the panic hook has told of it, and the program goes on.
+fn tell<R>(say: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(say))
+        .map_err(drop_quietly)
+        .ok()
+}
 
 /// The span that code belongs to, and the subscriber of those who had it run: handed on to the threads
 /// that work for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Place {
     span: Option<Span>,
     /// The span is of our making, not the caller's.
@@ -33,13 +42,25 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct InPlace {
     // In this order: the subscriber hears of the end of the span.
-    _span: Option<EnteredSpan>,
+    span: Option<EnteredSpan>,
     _subscriber: Option<DefaultGuard>,
+}
+
+impl Drop for InPlace {
+    fn drop(&mut self) {
+        if let Some(span) = self.span.take() {
+            tell(|| drop(span));
+        }
+    }
 }
 
 impl Place {
     /// The place of what begins here: in `own`, or in the caller's span where nobody wants that one.
-    fn new(own: Span) -> Self {
+    fn new(own: impl FnOnce() -> Span) -> Self {
+        tell(|| Self::of(own())).unwrap_or_default()
+    }
+
+    fn of(own: Span) -> Self {
         let is_own = !own.is_disabled();
         let span = if is_own { own } else { Span::current() };
         let current = |it: &Dispatch| (!it.is::<NoSubscriber>()).then(|| it.clone());
@@ -54,14 +75,24 @@ impl Place {
     pub(crate) fn enter(mut self) -> InPlace {
         InPlace {
             _subscriber: self.subscriber.as_ref().map(dispatcher::set_default),
-            _span: self.span.take().map(Span::entered),
+            span: self.span.take().and_then(|it| tell(|| it.entered())),
         }
     }
 
     /// Says what has become of it.
     pub(crate) fn end(self, outcome: &dyn fmt::Display) {
         if let (Some(span), true) = (&self.span, self.is_own) {
-            span.record("outcome", display(outcome));
+            tell(|| span.record("outcome", display(outcome)));
+        }
+    }
+}
+
+impl Clone for Place {
+    fn clone(&self) -> Self {
+        Self {
+            span: self.span.as_ref().and_then(|it| tell(|| it.clone())),
+            is_own: self.is_own,
+            subscriber: self.subscriber.clone(),
         }
     }
 }
@@ -70,8 +101,14 @@ impl Place {
 /// the thread it ends on.
 impl Drop for Place {
     fn drop(&mut self) {
-        if let (Some(span), Some(subscriber)) = (self.span.take(), &self.subscriber) {
-            dispatcher::with_default(subscriber, || drop(span));
+        match (self.span.take(), &self.subscriber) {
+            (Some(span), Some(subscriber)) => {
+                tell(|| dispatcher::with_default(subscriber, || drop(span)));
+            }
+            (Some(span), None) => {
+                tell(|| drop(span));
+            }
+            (None, _) => {}
         }
     }
 }
@@ -83,26 +120,30 @@ pub(crate) fn call(
     throttle: usize,
     items: Option<u64>,
 ) -> Place {
-    Place::new(info_span!(
-        target: "runspace",
-        "foreach_parallel",
-        name,
-        location = %location,
-        throttle,
-        items,
-    ))
+    Place::new(|| {
+        info_span!(
+            target: "runspace",
+            "foreach_parallel",
+            name,
+            location = %location,
+            throttle,
+            items,
+        )
+    })
 }
 
 /// A job that is made, by `command`. Its name is asked for if somebody wants to know.
 pub(crate) fn job(id: u64, name: impl Fn() -> Arc<str>, command: &str) -> Place {
-    Place::new(info_span!(
-        target: "runspace",
-        "job",
-        id,
-        name = &*name(),
-        command,
-        outcome = Empty,
-    ))
+    Place::new(|| {
+        info_span!(
+            target: "runspace",
+            "job",
+            id,
+            name = &*name(),
+            command,
+            outcome = Empty,
+        )
+    })
 }
 
 /// The spans of the items of a call.
@@ -117,7 +158,8 @@ pub(crate) struct Items {
 impl Items {
     /// `None` if nobody is interested.
     pub(crate) fn wanted(call: &Place, title: impl FnOnce() -> String) -> Option<Self> {
-        span_enabled!(target: "runspace", Level::DEBUG).then(|| Self {
+        let is_wanted = tell(|| span_enabled!(target: "runspace", Level::DEBUG)).unwrap_or(false);
+        is_wanted.then(|| Self {
             call: call.clone(),
             title: title(),
             open: Mutex::default(),
@@ -126,6 +168,10 @@ impl Items {
 
     /// A try of an item begins, one of `throttle` at most.
     pub(crate) fn begin(&self, index: u64, attempt: u32, throttle: usize, runner: Runner) -> Place {
+        tell(|| self.open(index, attempt, throttle, runner)).unwrap_or_default()
+    }
+
+    fn open(&self, index: u64, attempt: u32, throttle: usize, runner: Runner) -> Place {
         let span = debug_span!(
             target: "runspace",
             parent: self.call.span.as_ref().and_then(Span::id),
@@ -145,7 +191,8 @@ impl Items {
             #[cfg(feature = "process")]
             Runner::Process => {}
         }
-        self.open.lock().insert(index, span.clone());
+        let before = self.open.lock().insert(index, span.clone());
+        drop(before);
         Place {
             span: Some(span),
             is_own: true,
@@ -156,10 +203,12 @@ impl Items {
     /// The item runs in the process of this number.
     #[cfg(feature = "process")]
     pub(crate) fn set_process(&self, index: u64, pid: u32) {
-        let span = self.open.lock().get(&index).cloned();
-        if let Some(span) = span {
-            span.record("worker", format!("process {pid}"));
-        }
+        tell(|| {
+            let span = self.open.lock().get(&index).cloned();
+            if let Some(span) = span {
+                span.record("worker", format!("process {pid}"));
+            }
+        });
     }
 
     /// A try has ended, if it ever began.
@@ -167,10 +216,13 @@ impl Items {
         let Some(span) = self.open.lock().remove(&index) else {
             return;
         };
-        span.record("outcome", outcome);
-        if let Some(error) = error {
-            span.record("error", error);
-        }
+        tell(|| {
+            span.record("outcome", outcome);
+            if let Some(error) = error {
+                span.record("error", error);
+            }
+            drop(span);
+        });
     }
 }
 
@@ -214,11 +266,11 @@ pub(crate) fn raise(said: &Said) {
             )
         };
     }
-    match said.level {
+    tell(|| match said.level {
         1 => raise!(Level::ERROR),
         2 => raise!(Level::WARN),
         3 => raise!(Level::INFO),
         4 => raise!(Level::DEBUG),
         _ => raise!(Level::TRACE),
-    }
+    });
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::connect::Connection;
-use super::error::ClusterError;
+use super::error::{ClusterError, ClusterErrorKind};
 use super::message::{Announcement, Build, Said, Stored};
 use super::names::Names;
 use super::options::{Cluster, Settings};
@@ -118,6 +118,20 @@ impl Shared {
     }
 }
 
+/// Tells the thread of the call if the task of the run goes by a panic: it would wait for news for ever.
+struct EndInWords(Arc<Shared>);
+
+impl Drop for EndInWords {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = "the task of this program that speaks to the server for the call has panicked; its message \
+                        is on stderr. That is a bug of runspace: please report it, and run the call again";
+            let error = ClusterError::new(ClusterErrorKind::Server, text);
+            self.0.tell_all([News::Over(error)]);
+        }
+    }
+}
+
 /// A run, as the thread of the call has it. Dropped, it is over, and nothing is left of it on the server.
 pub(crate) struct Run {
     connection: Arc<Connection>,
@@ -158,9 +172,14 @@ impl Run {
             Arc::clone(&shared),
         );
         let starting = Arc::clone(&connection);
+        let running = Arc::clone(&shared);
         connection.wait(async move {
             let actor = start.await?;
-            starting.spawn(actor.run(to_do));
+            let end = EndInWords(running);
+            starting.spawn(async move {
+                actor.run(to_do).await;
+                drop(end);
+            });
             Ok(())
         })?;
         Ok(Self {

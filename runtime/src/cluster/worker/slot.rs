@@ -211,6 +211,7 @@ impl Serving {
                 Ok(false) => Said::NoState(Panicked {
                     message: "no such code is in this program".to_owned(),
                     location: None,
+                    within: None,
                 }),
                 Err(payload) => Said::NoState(Panicked::new(payload)),
             };

@@ -106,7 +106,7 @@ impl<T: DeserializeOwned> Running<T> {
                 Err(_) => Err(strange(Kind::Panicked)),
             },
             Kind::Codec => match frame.value() {
-                Ok(report) => Err(Failure::There(report)),
+                Ok(report) => Err(Failure::there(report)),
                 Err(_) => Err(strange(Kind::Codec)),
             },
             kind => Err(strange(kind)),

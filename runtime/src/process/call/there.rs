@@ -24,7 +24,10 @@ pub(crate) fn serve_call<C: DeserializeOwned, T: Serialize>(io: &mut ChildIo, bo
     run(io, || {
         let value = body(captures);
         flush_output();
-        if sender.value(Kind::Output, &value) {
+        let sent = sender.value(Kind::Output, &value);
+        // Before the end is told: a job whose destructor panics has failed.
+        drop(value);
+        if sent {
             sender.plain(Kind::Done, &());
         }
     });

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::super::sys::memory::oom_kills;
 use super::super::sys::own::Identity;
 use super::capture::{Lines, NoLines, Stream};
 use super::handle::{Born, Child, Shared};
+use crate::error::drop_quietly;
 use crate::sync::{Condvar, Mutex};
 
 /// How long the thread stays without children.
@@ -349,7 +351,7 @@ impl Thread {
         let limit = super::super::sys::channel::timespec(limit);
         let count = epoll::wait(&self.supervisor.epoll, &mut events, Some(&limit)).unwrap_or(0);
         for event in &events[..count] {
-            self.event(event.data.u64());
+            guarded(|| self.event(event.data.u64()));
         }
         if self.children.values().any(|it| it.pidfd.is_none()) {
             let ended = |it: &(&u64, &Ward)| it.1.pidfd.is_none() && it.1.child.has_ended();
@@ -365,7 +367,7 @@ impl Thread {
             let now = Instant::now();
             while self.timers.peek().is_some_and(|it| it.0.time <= now) {
                 if let Some(Reverse(timer)) = self.timers.pop() {
-                    (timer.task)();
+                    guarded(timer.task);
                 }
             }
             if !self.children.is_empty() {
@@ -386,7 +388,11 @@ impl Thread {
                     self.timers.push(Reverse(Timer { time, number, task }));
                 }
                 Order::Start(spec, then) => {
-                    then(self.start(*spec));
+                    let child = guarded(|| self.start(*spec));
+                    let child = child.unwrap_or_else(|| {
+                        Err(io::Error::other("what starts the child has panicked"))
+                    });
+                    guarded(|| then(child));
                     self.idle_since = Instant::now();
                 }
                 Order::Adopt(child) => self.take_in(child),
@@ -493,6 +499,14 @@ impl Thread {
             }
         }
     }
+}
+
+/// Runs one piece of the thread's work. The thread outlives its panic, which the panic hook tells, because
+/// all children of the process belong to the thread: nobody else would hear of their ends.
+fn guarded<R>(work: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(drop_quietly)
+        .ok()
 }
 
 /// Reaps copies of a process that has ended, and its group with it: those of which nobody here has heard.

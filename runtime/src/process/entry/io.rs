@@ -1,6 +1,7 @@
 //! The child's side of the channel.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -39,15 +40,38 @@ pub(crate) struct CodecReport {
     /// Its type.
     pub(crate) of: String,
     pub(crate) text: String,
+    /// The code of its type has panicked, rather than refused.
+    pub(crate) panicked: Option<Box<Panicked>>,
 }
 
 impl CodecReport {
     pub(crate) fn new<T: ?Sized>(what: What, error: &CodecError) -> Self {
+        let of = std::any::type_name::<T>().to_owned();
+        let panicked = match error {
+            CodecError::Panicked(direction, payload) => {
+                let within = format!("the `{direction:?}` of {what} (of type `{of}`)");
+                Some(Box::new(Panicked::within(payload.message(), within)))
+            }
+            CodecError::Io(_) | CodecError::Value(_) => None,
+        };
         Self {
             what,
-            of: std::any::type_name::<T>().to_owned(),
+            of,
             text: error.to_string(),
+            panicked,
         }
+    }
+}
+
+/// As a text calls it.
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Captures => "the captured values",
+            Self::Item => "the item",
+            Self::Output => "the output",
+            Self::Message => "a message",
+        })
     }
 }
 

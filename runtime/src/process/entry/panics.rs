@@ -15,6 +15,8 @@ pub(crate) struct Panicked {
     pub(crate) message: String,
     /// `src/main.rs:3:5`; `None` for a panic that was raised again.
     pub(crate) location: Option<String>,
+    /// The code of a value that crosses, where it was not the body's own: as a text calls it.
+    pub(crate) within: Option<String>,
 }
 
 thread_local! {
@@ -40,9 +42,12 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send
 impl Panicked {
     /// A payload for this process: the message, and where it was.
     pub(crate) fn into_payload(self) -> PanicPayload {
-        let text = match self.location {
-            Some(location) => format!("{} (at {location}, in its process)", self.message),
-            None => self.message,
+        let within = self.within.map(|it| format!("in {it}"));
+        let location = self.location.map(|it| format!("at {it}, in its process"));
+        let text = match (within, location) {
+            (Some(within), Some(location)) => format!("{} ({within}, {location})", self.message),
+            (Some(where_), None) | (None, Some(where_)) => format!("{} ({where_})", self.message),
+            (None, None) => self.message,
         };
         PanicPayload::from_elsewhere(text)
     }
@@ -55,6 +60,16 @@ impl Panicked {
         Self {
             message,
             location: PLACE.with_borrow_mut(Option::take),
+            within: None,
+        }
+    }
+
+    /// A panic of just now that has said `message`, in code that is no body's.
+    pub(crate) fn within(message: &str, within: String) -> Self {
+        Self {
+            message: message.to_owned(),
+            location: PLACE.with_borrow_mut(Option::take),
+            within: Some(within),
         }
     }
 }

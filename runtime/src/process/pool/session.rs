@@ -50,7 +50,7 @@ impl Run {
     ) -> Result<Self, Failure> {
         let written = to_bytes(captures);
         let captures = written
-            .map_err(|error| Failure::Write(CodecReport::new::<C>(What::Captures, &error)))?;
+            .map_err(|error| Failure::write(CodecReport::new::<C>(What::Captures, &error)))?;
         Ok(Self {
             start,
             order: Order::new(body, context::current().job.is_some()),
@@ -108,6 +108,8 @@ pub(crate) struct Item<T> {
     /// Which try this is, from 1.
     pub(crate) attempt: u32,
     pub(crate) value: T,
+    /// How much of its time it has taken to write it, where there is a limit.
+    pub(crate) spent: Duration,
 }
 
 /// What comes of an item.
@@ -362,7 +364,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         }
         if let Some(mut worker) = self.worker.take() {
             let since = Instant::now();
-            let batch = send(&mut worker, items, count, self.last, out);
+            let batch = send(&mut worker, items, count, limit, self.last, out);
             return Ok(Handed::new(worker, batch, since));
         }
         let mut tries = 0;
@@ -415,7 +417,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         let before = Instant::now();
         // The items go with the run: nearly every worker gets ready for them, and to wait until it
         // says so would cost as much as an item does.
-        let batch = send(&mut worker, items, count, self.last, out);
+        let batch = send(&mut worker, items, count, limit, self.last, out);
         let begun = match &batch {
             Some(batch) if bare && batch.count == 0 => Ok(()),
             Some(batch) if bare && batch.is_short => worker.wait_for_answer(),
@@ -558,18 +560,19 @@ fn wait_until_ready<T, R>(
                 Err(_) => return Err(strange),
             },
             Kind::Panicked => return Err(frame.value().map_or(strange, Failure::Panicked)),
-            Kind::Codec => return Err(frame.value().map_or(strange, Failure::There)),
+            Kind::Codec => return Err(frame.value().map_or(strange, Failure::there)),
             _ => return Err(strange),
         }
     }
 }
 
-/// Sends the first `count` of `items`, without those that cannot be written, whose end that is; and the end
-/// of the run if they are all and the `last`. `None` if the worker has gone before it had all.
+/// Sends the first `count` of `items`, without those that cannot be written within their time `limit`, whose
+/// end that is; and the end of the run if they are all and the `last`. `None` if the worker has gone before it had all.
 fn send<T: Serialize, R>(
     worker: &mut Link,
     items: &mut VecDeque<Item<T>>,
     count: usize,
+    limit: Option<Duration>,
     last: bool,
     out: &mut dyn FnMut(Outcome<T, R>),
 ) -> Option<Batch> {
@@ -581,13 +584,28 @@ fn send<T: Serialize, R>(
             index,
             attempt,
             value,
-        } = &items[sent];
+            spent,
+        } = &mut items[sent];
         let label = Label {
             index: *index,
             attempt: *attempt,
         };
+        let since = limit.map(|limit| (limit, Instant::now()));
+        let start = worker.writer().body_len();
         match worker.writer().parcel(label, value) {
-            Ok(()) => sent += 1,
+            Ok(()) => {
+                if let Some((limit, since)) = since {
+                    *spent = since.elapsed();
+                    if *spent >= limit {
+                        worker.writer().take_back(start);
+                        if let Some(item) = items.remove(sent) {
+                            out(Outcome::Failed(item, Failure::TimedOut(limit)));
+                        }
+                        continue;
+                    }
+                }
+                sent += 1;
+            }
             Err(SendError::Io(_)) => return None,
             Err(error) => {
                 let failure = worker.not_sent::<T>(What::Item, error);
@@ -653,7 +671,8 @@ fn receive<T, R: DeserializeOwned>(
         // Anew for each: how long it lasts is how long this item has run.
         let _waits = debug::wait(|| sent_items(pid, items, left));
         let waits = !worker.has_next();
-        let end = limit.and_then(|it| since.checked_add(it));
+        let spent = items.front().map_or(Duration::ZERO, |it| it.spent);
+        let end = limit.and_then(|it| since.checked_add(it.saturating_sub(spent)));
         let mut frame = match worker.next_until(end) {
             Ok(Some(frame)) => frame,
             Ok(None) => {
@@ -712,7 +731,7 @@ fn receive<T, R: DeserializeOwned>(
                 Err(error) => Outcome::Failed(item, unread::<R>(What::Output, &error)),
             },
             Told::Panicked(panicked) => Outcome::Failed(item, Failure::Panicked(panicked)),
-            Told::Codec(report) => Outcome::Failed(item, Failure::There(report)),
+            Told::Codec(report) => Outcome::Failed(item, Failure::there(report)),
             Told::Ended | Told::Output => Outcome::Ended(item),
         });
     }

@@ -60,6 +60,7 @@ where
     let items = items.into_iter().enumerate().map(|(index, value)| Item {
         index: index as u64,
         attempt: 1,
+        spent: Duration::ZERO,
         value,
     });
     let input: Mutex<VecDeque<Item<T>>> = Mutex::new(items.collect());
@@ -616,6 +617,7 @@ fn a_stop_ends_the_item_that_runs_and_gives_the_rest_back() {
             .map(|n| Item {
                 index: n.into(),
                 attempt: 1,
+                spent: Duration::ZERO,
                 value: n,
             })
             .collect();
@@ -695,6 +697,7 @@ fn emitting_bodies_and_prints_of_items() {
                 index: index as u64,
                 attempt: 2,
                 value,
+                spent: Duration::ZERO,
             });
         let mut items: VecDeque<Item<u32>> = items.collect();
         session

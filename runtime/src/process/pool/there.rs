@@ -1,7 +1,7 @@
 //! In the worker: the body runs on the items that come.
 
 use std::marker::PhantomData;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,7 +143,7 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
     pub(crate) fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
         self.each(|sender, label, end_follows, item| {
             let value = body(item);
-            tell_value(sender, label.index, &Told::Value, &value, !end_follows);
+            tell_value(sender, label.index, &Told::Value, value, !end_follows);
         });
     }
 
@@ -160,7 +160,7 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
                 Judgement::Bad => Told::Bad,
                 Judgement::Again => Told::Again,
             };
-            tell_value(sender, label.index, &told, &value, !end_follows);
+            tell_value(sender, label.index, &told, value, !end_follows);
         });
     }
 
@@ -237,16 +237,22 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
 
 /// Sends `value` for an item, `now` or with what is sent next. False if it cannot be sent; that is told
 /// as the item's end.
-fn tell_value<R: Serialize>(
-    sender: &Sender,
-    index: u64,
-    told: &Told,
-    value: &R,
-    now: bool,
-) -> bool {
+///
+/// # Panics
+/// With the panic of the value's destructor. Nothing has been told then: the value is gone before its
+/// frame is whole, because an item that has been told as good could not fail any more.
+fn tell_value<R: Serialize>(sender: &Sender, index: u64, told: &Told, value: R, now: bool) -> bool {
     flush_output();
+    let mut dropped = Ok(());
     let sent = sender.with(|writer| {
-        let written = writer.part(&(index, told)).and_then(|_| writer.part(value));
+        let written = writer
+            .part(&(index, told))
+            .and_then(|_| writer.part(&value));
+        dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
+        if dropped.is_err() {
+            writer.abandon();
+            return Ok(());
+        }
         if let Err(error) = written {
             writer.abandon();
             return Err(error);
@@ -257,6 +263,9 @@ fn tell_value<R: Serialize>(
             false => Ok(()),
         }
     });
+    if let Err(payload) = dropped {
+        resume_unwind(payload);
+    }
     if let Err(error) = &sent {
         let told = Told::Codec(CodecReport::new::<R>(What::Output, error));
         sender.plain(Kind::Item, &(index, told));
@@ -310,7 +319,7 @@ impl<R> Clone for ChildItem<R> {
 impl<R: Serialize> There<R> for ChildItem<R> {
     fn emit(&self, value: R) {
         let goes_on = !self.stop.is_stopping()
-            && tell_value(&self.sender, self.label.index, &Told::Output, &value, true);
+            && tell_value(&self.sender, self.label.index, &Told::Output, value, true);
         if !goes_on && cfg!(panic = "unwind") && !std::thread::panicking() {
             resume_unwind(Box::new(Leave));
         }

@@ -2,9 +2,10 @@
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
-use super::CodecError;
 use super::raw::{self, Blobs, Number, Raw};
 use super::ser::DEPTH;
+use super::{CodecError, Direction};
+use crate::error::drop_quietly;
 
 /// Reads the value at the front of `bytes`, and takes it off.
 #[cfg(feature = "cluster")]
@@ -24,9 +25,12 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], blobs: &mut Blobs) -> Resu
     let value = read_front(&mut rest, blobs)?;
     match rest.len() {
         0 => Ok(value),
-        left => Err(CodecError::value(format!(
-            "{left} bytes are left over behind it"
-        ))),
+        left => {
+            drop_quietly(value);
+            Err(CodecError::value(format!(
+                "{left} bytes are left over behind it"
+            )))
+        }
     }
 }
 
@@ -40,7 +44,7 @@ pub(super) fn read_front<T: DeserializeOwned>(
         blobs,
         depth: 0,
     };
-    let value = T::deserialize(&mut decoder)?;
+    let value = Direction::Deserialize.guard(|| T::deserialize(&mut decoder))?;
     *bytes = decoder.input;
     Ok(value)
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::PanicPayload;
 
 /// The other side sent what is no frame, or could not be read from.
 #[derive(Debug)]
@@ -53,6 +56,30 @@ pub(crate) enum CodecError {
     Io(io::Error),
     /// The value, or its bytes, are at fault.
     Value(Box<str>),
+    /// The code of the value's type panicked in this direction.
+    Panicked(Direction, PanicPayload),
+}
+
+/// Which code of a value's type was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Serialize,
+    Deserialize,
+}
+
+impl Direction {
+    /// Runs the code of a value's type. Its panic becomes an error of that value, because an unwinding
+    /// reader or writer would take along the frame, the lock on it and all other values in hand.
+    #[inline]
+    pub(super) fn guard<R>(
+        self,
+        run: impl FnOnce() -> Result<R, CodecError>,
+    ) -> Result<R, CodecError> {
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+            let payload = PanicPayload::new(payload);
+            Err(CodecError::Panicked(self, payload))
+        })
+    }
 }
 
 impl CodecError {
@@ -74,6 +101,9 @@ impl fmt::Display for CodecError {
         match self {
             Self::Io(error) => write!(f, "{error}"),
             Self::Value(text) => f.write_str(text),
+            Self::Panicked(direction, payload) => {
+                write!(f, "its `{direction:?}` panicked: {}", payload.message())
+            }
         }
     }
 }

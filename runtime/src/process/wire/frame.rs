@@ -569,6 +569,19 @@ impl<S: Sink> FrameWriter<S> {
         written.map(drop)
     }
 
+    /// Takes back the value that was added last, at `start` of the body.
+    pub(crate) fn take_back(&mut self, start: usize) {
+        let Some(head) = self.body[start..].first_chunk_mut::<LABEL>() else {
+            return;
+        };
+        if head[12..16] == [0; 4] {
+            self.body.truncate(start);
+        } else {
+            // The runs that have gone ahead for it stand for what is passed over.
+            head[..8].copy_from_slice(&NO_VALUE.to_le_bytes());
+        }
+    }
+
     /// How many bytes the next frame has so far.
     pub(crate) fn body_len(&self) -> usize {
         self.body.len()

@@ -20,7 +20,7 @@ mod tests;
 pub(crate) use de::from_bytes;
 #[cfg(feature = "cluster")]
 pub(crate) use de::front;
-pub(crate) use error::{CodecError, FrameError};
+pub(crate) use error::{CodecError, Direction, FrameError};
 pub(crate) use frame::{Frame, FrameReader, FrameWriter, Kind, Label, SendError, Sink, Source};
 pub(crate) use raw::copy;
 pub(crate) use ser::to_bytes;

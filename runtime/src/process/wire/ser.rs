@@ -18,8 +18,8 @@ use std::io;
 
 use serde::ser::{self, Serialize};
 
-use super::CodecError;
 use super::raw::{self, Number};
+use super::{CodecError, Direction};
 
 /// From this length on, a run leaves its value and travels ahead.
 const LARGE: usize = 32 << 10;
@@ -39,7 +39,8 @@ pub(crate) fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Code
     Ok(out)
 }
 
-/// Writes `value` behind what `out` holds, long runs through `large`.
+/// Writes `value` behind what `out` holds, long runs through `large`. A panic of the value's code is an
+/// error like any other: what `out` holds of the value is the caller's to take off.
 pub(super) fn write<'a, T: Serialize + ?Sized>(
     out: &'a mut Vec<u8>,
     large: Option<&'a mut dyn Large>,
@@ -50,7 +51,7 @@ pub(super) fn write<'a, T: Serialize + ?Sized>(
         large,
         depth: 0,
     };
-    encoder.value(value)
+    Direction::Serialize.guard(|| encoder.value(value))
 }
 
 struct Encoder<'a> {
