@@ -57,7 +57,7 @@ where
 {
     let scope = Scope {
         state: Arc::default(),
-        stop: StopToken::child_of_current(),
+        stop: StopToken::for_scope(),
         scope: PhantomData,
         env: PhantomData,
     };

@@ -28,7 +28,6 @@ use crate::sync::{Condvar, Mutex};
 /// token.stop();
 /// assert!(seen.is_stopping());
 /// ```
-#[derive(Clone)]
 pub struct StopToken {
     inner: Arc<Inner>,
 }
@@ -38,12 +37,19 @@ pub(crate) trait OnStop: Send + Sync {
     fn on_stop(&self);
 }
 
+/// A place in the tree of requests. It is part of the tree while there is a [`StopToken`] of it; the last
+/// one that goes leaves its children to its parent, so that a stop from above goes on to reach them.
 struct Inner {
     stopped: AtomicBool,
+    /// The tokens that there are. Links within the tree are not counted. A counter like that of an `Arc`, of
+    /// which no model has to explore anything.
+    tokens: std::sync::atomic::AtomicUsize,
+    /// It takes the children of those that go: see [`StopToken::for_scope`].
+    inherits: bool,
     links: Mutex<Links>,
     woken: Condvar,
     /// Where this token is registered, to leave it when dropped.
-    parent: Option<(Weak<Inner>, u64)>,
+    parent: Mutex<Option<(Arc<Inner>, u64)>>,
 }
 
 #[derive(Default)]
@@ -60,11 +66,22 @@ impl Links {
     }
 }
 
+/// Held while the children of a token that goes move up, because two neighbours in the tree that go at the
+/// same time would otherwise hand them to each other. Taken before any `links` and `parent`.
+#[cfg(not(loom))]
+static MOVING: crate::per_process::PerProcess<Mutex<()>> =
+    crate::per_process::PerProcess::new(Mutex::default);
+
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref MOVING: Mutex<()> = Mutex::default();
+}
+
 impl StopToken {
     /// A token that nobody has stopped and that no other token stops.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_parent(None)
+        Self::make(true)
     }
 
     /// A token that the code now running on this thread also stops when it is stopped itself.
@@ -75,50 +92,51 @@ impl StopToken {
         }
     }
 
+    /// Like [`child_of_current`](Self::child_of_current), for a scope. The end of a scope stops what is left of
+    /// it: what a finished call of it has left behind, a job for instance, belongs to the code around the scope.
+    pub(crate) fn for_scope() -> Self {
+        let scope = Self::make(false);
+        if let Some(parent) = context::current_stop() {
+            parent.adopt(&scope.inner);
+        }
+        scope
+    }
+
     /// A token that is stopped when this one is, and can be stopped alone.
+    ///
+    /// When all clones of this one are gone before the child is, whatever stops this one's parent
+    /// stops the child.
     #[must_use]
     pub fn child(&self) -> Self {
-        let mut links = self.inner.links.lock();
-        let id = links.id();
-        let child = Self::with_parent(Some((Arc::downgrade(&self.inner), id)));
-        links.children.insert(id, Arc::downgrade(&child.inner));
-        drop(links);
-        // A stop that came before the child was listed has not reached it.
-        if self.is_stopping() {
-            child.stop();
-        }
+        let child = Self::new();
+        self.adopt(&child.inner);
         child
     }
 
-    fn with_parent(parent: Option<(Weak<Inner>, u64)>) -> Self {
+    fn make(inherits: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
                 stopped: AtomicBool::new(false),
+                tokens: std::sync::atomic::AtomicUsize::new(1),
+                inherits,
                 links: Mutex::new(Links::default()),
                 woken: Condvar::new(),
-                parent,
+                parent: Mutex::new(None),
             }),
+        }
+    }
+
+    fn adopt(&self, child: &Arc<Inner>) {
+        adopt(&self.inner, child);
+        // A stop that came before the child was listed has not reached it.
+        if self.is_stopping() {
+            stop(child);
         }
     }
 
     /// Asks everything that holds this token to stop. Returns at once; asking twice is harmless.
     pub fn stop(&self) {
-        if self.inner.stopped.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let (children, listeners) = {
-            let links = self.inner.links.lock();
-            self.inner.woken.notify_all();
-            let children: Vec<_> = links.children.values().filter_map(Weak::upgrade).collect();
-            let listeners: Vec<_> = links.listeners.values().filter_map(Weak::upgrade).collect();
-            (children, listeners)
-        };
-        for inner in children {
-            StopToken { inner }.stop();
-        }
-        for listener in listeners {
-            listener.on_stop();
-        }
+        stop(&self.inner);
     }
 
     /// Whether a stop was asked for.
@@ -187,13 +205,105 @@ impl fmt::Debug for StopToken {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some((parent, id)) = &self.parent
-            && let Some(parent) = parent.upgrade()
-        {
-            parent.links.lock().children.remove(id);
+impl Clone for StopToken {
+    fn clone(&self) -> Self {
+        self.inner.tokens.fetch_add(1, Ordering::Relaxed);
+        Self {
+            inner: Arc::clone(&self.inner),
         }
+    }
+}
+
+impl Drop for StopToken {
+    fn drop(&mut self) {
+        if self.inner.tokens.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.inner.retire();
+        }
+    }
+}
+
+impl Inner {
+    /// Leaves the tree: nobody can ask for this stop any more.
+    fn retire(&self) {
+        if self.links.lock().children.is_empty() {
+            // None can come either: a child is made through a token.
+            let parent = self.parent.lock().take();
+            if let Some((parent, id)) = parent {
+                parent.links.lock().children.remove(&id);
+            }
+            return;
+        }
+        let moving = MOVING.lock();
+        let children: Vec<_> = {
+            let links = self.links.lock();
+            links.children.values().filter_map(Weak::upgrade).collect()
+        };
+        let heir = self.heir();
+        for child in &children {
+            match &heir {
+                Some(heir) => adopt(heir, child),
+                None => *child.parent.lock() = None,
+            }
+        }
+        // Last: as long as it is listed, its parent is not one that can go without a look at its children.
+        let parent = self.parent.lock().take();
+        if let Some((parent, id)) = parent {
+            parent.links.lock().children.remove(&id);
+        }
+        self.links.lock().children.clear();
+        drop(moving);
+        // A stop that came while they moved may have looked for them in the other place.
+        let is_stopped = |it: &Self| it.stopped.load(Ordering::SeqCst);
+        if is_stopped(self) || heir.is_some_and(|it| is_stopped(&it)) {
+            children.iter().for_each(stop);
+        }
+    }
+
+    /// The nearest one above that takes the children of those that go.
+    fn heir(&self) -> Option<Arc<Self>> {
+        let above = |it: &Self| it.parent.lock().as_ref().map(|it| Arc::clone(&it.0));
+        let mut heir = above(self)?;
+        while !heir.inherits {
+            heir = above(&heir)?;
+        }
+        Some(heir)
+    }
+
+    fn has_gone(&self) -> bool {
+        self.tokens.load(Ordering::Acquire) == 0
+    }
+}
+
+/// Lists `child` below `parent`, and nowhere else.
+fn adopt(parent: &Arc<Inner>, child: &Arc<Inner>) {
+    let mut links = parent.links.lock();
+    let id = links.id();
+    links.children.insert(id, Arc::downgrade(child));
+    drop(links);
+    *child.parent.lock() = Some((Arc::clone(parent), id));
+    // A child that has gone meanwhile may have looked for its parent before it had this one.
+    if child.has_gone() {
+        parent.links.lock().children.remove(&id);
+    }
+}
+
+/// Stops one and all below it. In a loop, because a tree can be deeper than a stack.
+fn stop(first: &Arc<Inner>) {
+    let mut ahead = vec![Arc::clone(first)];
+    while let Some(inner) = ahead.pop() {
+        if inner.stopped.swap(true, Ordering::SeqCst) {
+            continue;
+        }
+        let (children, listeners) = {
+            let links = inner.links.lock();
+            inner.woken.notify_all();
+            let children: Vec<_> = links.children.values().filter_map(Weak::upgrade).collect();
+            let listeners: Vec<_> = links.listeners.values().filter_map(Weak::upgrade).collect();
+            (children, listeners)
+        };
+        // From behind, so that the first is the next to be stopped.
+        ahead.extend(children.into_iter().rev());
+        listeners.iter().for_each(|it| it.on_stop());
     }
 }
 

@@ -75,7 +75,6 @@ use self::backend::OnThread;
 use self::core::{Core, Origin};
 use self::port::{Outputs, Port};
 use crate::capture::AllMoved;
-use crate::context as surroundings;
 use crate::stop::StopToken;
 use crate::values::{Made, Output};
 
@@ -113,11 +112,8 @@ where
     T: Send + 'static,
     B: FnOnce(&JobContext<T>) + Send + 'static,
 {
-    let starter = Core::current(&surroundings::current());
-    let stop = match &starter {
-        Some(starter) => starter.stop_token().child(),
-        None => StopToken::new(),
-    };
+    // The item that starts a job, and not only the job around it: its time limit reaches the job, too.
+    let stop = StopToken::child_of_current();
     let origin = Origin {
         name: options.name,
         source,
@@ -136,9 +132,7 @@ where
         }));
     };
     let core = Core::new(origin, Some(Box::new(body)));
-    if starter.is_some() {
-        core.stop_token().listen(&core);
-    }
+    core.stop_token().listen(&core);
     run::start(&core);
     Job {
         port: Port { core, outputs },
