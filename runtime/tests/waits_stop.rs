@@ -152,9 +152,9 @@ fn a_job_outlives_the_item_and_the_call_that_end_by_themselves() {
 
 /// Starts work that runs until it is stopped, in an item of a call that then ends.
 fn of_an_ended_call<R: Send + 'static>(make: impl Fn() -> R + Send + Sync + 'static) -> R {
-    foreach_parallel!([()], using(make), |()| make())
-        .next()
-        .unwrap()
+    // To its end: a call that is dropped part-way is stopped, and what it has made with it.
+    let mut made: Vec<R> = foreach_parallel!([()], using(make), |()| make()).collect();
+    made.pop().unwrap()
 }
 
 fn spin() {
@@ -169,7 +169,8 @@ fn a_stop_of_a_job_reaches_what_items_of_an_ended_call_have_made() {
         let pool = RunspacePool::builder().max(2).open().unwrap();
         let runspace = Runspace::open().unwrap();
         let (tell, told) = channel();
-        let job = start_thread_job!(using(pool, runspace, tell), {
+        // Whoever has the last clone of a pool waits for what runs on it.
+        let job = start_thread_job!(using(pool.clone(), runspace.clone(), tell), {
             let on_pool = of_an_ended_call(move || invoke!(&pool, { spin() }));
             let on_runspace = of_an_ended_call(move || invoke!(&runspace, { spin() }));
             let inner = of_an_ended_call(|| start_thread_job!({ spin() }));
