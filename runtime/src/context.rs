@@ -4,27 +4,16 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crate::loan::Loan;
 use crate::stop::StopToken;
 use crate::sync::thread_local;
-use crate::trace::{InPlace, Place};
+use crate::trace::{self, InPlace};
+use crate::waits::Frame;
 
 /// The job that code runs for, as seen by the layers below jobs.
 pub(crate) trait CurrentJob: Send + Sync {
-    /// For the job layer to find its own type again.
-    fn as_any(&self) -> &dyn std::any::Any;
-
     /// Adds to the records of the job; the job layer knows what the level means.
     fn note(&self, level: u8, text: String);
-
-    /// The job waits for results of a call that `maker` has made, until what is answered is dropped. Nothing
-    /// is, where that is its own affair.
-    fn reads(
-        &self,
-        _call: usize,
-        _maker: Option<&Arc<dyn CurrentJob>>,
-    ) -> Option<Box<dyn std::any::Any>> {
-        None
-    }
 }
 
 /// The surroundings of running code, handed on to the threads that work for it.
@@ -34,8 +23,8 @@ pub(crate) struct Context {
     pub(crate) job: Option<Arc<dyn CurrentJob>>,
     /// Identity of the parallel call this thread works for; 0 for none.
     pub(crate) call: usize,
-    /// The calls that this one is part of.
-    pub(crate) outer: Option<Arc<Caller>>,
+    /// What the code is part of.
+    pub(crate) frame: Option<Arc<Frame>>,
     /// Set while a consumer runs a worker of the call it reads: nobody else will make room for what
     /// that worker emits.
     pub(crate) is_consumer: bool,
@@ -45,48 +34,70 @@ pub(crate) struct Context {
     pub(crate) places: Option<Arc<Places>>,
     /// Where it is to tracing. Of use to [`enter`] only: what a thread is in already, no context of its
     /// own has.
-    pub(crate) trace: Place,
-}
-
-/// A parallel call whose item has made another.
-pub(crate) struct Caller {
-    call: usize,
-    outer: Option<Arc<Caller>>,
-}
-
-impl Context {
-    /// The call and those that it is part of, for one that is made in this context.
-    pub(crate) fn caller(&self) -> Option<Arc<Caller>> {
-        let (call, outer) = (self.call, self.outer.clone());
-        (call != 0).then(|| Arc::new(Caller { call, outer }))
-    }
-
-    /// The call and those that it is part of.
-    pub(crate) fn calls(&self) -> Vec<usize> {
-        let mut calls: Vec<usize> = (self.call != 0).then_some(self.call).into_iter().collect();
-        let mut outer = self.outer.as_ref();
-        while let Some(caller) = outer {
-            calls.push(caller.call);
-            outer = caller.outer.as_ref();
-        }
-        calls
-    }
+    pub(crate) trace: trace::Place,
 }
 
 /// A shared place that code runs on, and those that its surroundings run on.
 pub(crate) struct Places {
-    /// Tells one set of places from another.
-    id: usize,
+    place: Place,
     outer: Option<Arc<Places>>,
 }
 
+/// What is shared with other calls and could be waited for by code that has it.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// One of the places of a throttle, which the item that has it lends.
+    OfThrottle(Arc<Loan>),
+    /// A pool of threads that are not ours, by its key.
+    #[cfg_attr(not(feature = "rayon"), allow(dead_code, reason = "there is no other"))]
+    OfPool(usize),
+}
+
 impl Places {
-    pub(crate) fn within(outer: Option<Arc<Places>>, id: usize) -> Arc<Self> {
-        Arc::new(Self { id, outer })
+    pub(crate) fn within(outer: Option<Arc<Self>>, place: Place) -> Arc<Self> {
+        Arc::new(Self { place, outer })
     }
 
-    pub(crate) fn includes(&self, id: usize) -> bool {
-        self.id == id || self.outer.as_ref().is_some_and(|it| it.includes(id))
+    fn all(self: &Arc<Self>) -> impl Iterator<Item = &Place> {
+        std::iter::successors(Some(self), |it| it.outer.as_ref()).map(|it| &it.place)
+    }
+
+    /// The loans of a throttle, the nearest first.
+    pub(crate) fn loans(self: &Arc<Self>, throttle: usize) -> Vec<Arc<Loan>> {
+        let loan = |it: &Place| match it {
+            Place::OfThrottle(loan) if loan.throttle() == throttle => Some(Arc::clone(loan)),
+            _ => None,
+        };
+        self.all().filter_map(loan).collect()
+    }
+
+    pub(crate) fn is_on(self: &Arc<Self>, pool: usize) -> bool {
+        self.all()
+            .any(|it| matches!(it, Place::OfPool(key) if *key == pool))
+    }
+
+    /// For work that may go on when the code that starts it has ended: without what is gone, and the loans as ones
+    /// that are not the item's own.
+    pub(crate) fn for_others(self: &Arc<Self>) -> Option<Arc<Self>> {
+        let mut kept: Vec<&Place> = self.all().filter(|it| it.is_there()).collect();
+        let mut places = None;
+        while let Some(place) = kept.pop() {
+            let place = match place {
+                Place::OfThrottle(loan) => Place::OfThrottle(loan.for_others()),
+                other => other.clone(),
+            };
+            places = Some(Self::within(places, place));
+        }
+        places
+    }
+}
+
+impl Place {
+    fn is_there(&self) -> bool {
+        match self {
+            Self::OfThrottle(loan) => loan.is_there(),
+            Self::OfPool(_) => true,
+        }
     }
 }
 
@@ -128,6 +139,31 @@ pub(crate) fn current_job() -> Option<Arc<dyn CurrentJob>> {
 
 pub(crate) fn current_call() -> usize {
     CURRENT.try_with(|it| it.borrow().call).unwrap_or(0)
+}
+
+/// What the code of this thread is part of.
+pub(crate) fn current_frame() -> Option<Arc<Frame>> {
+    CURRENT
+        .try_with(|it| it.borrow().frame.clone())
+        .ok()
+        .flatten()
+}
+
+/// The shared places for work that this code starts and that may go on without it.
+pub(crate) fn places_for_others() -> Option<Arc<Places>> {
+    CURRENT
+        .try_with(|it| it.borrow().places.clone())
+        .ok()
+        .flatten()?
+        .for_others()
+}
+
+/// Whether this thread, or the code that it works for, is on the threads of this pool.
+#[cfg(feature = "rayon")]
+pub(crate) fn is_on_pool(pool: usize) -> bool {
+    let is_on =
+        |it: &RefCell<Context>| it.borrow().places.as_ref().is_some_and(|it| it.is_on(pool));
+    CURRENT.try_with(is_on).unwrap_or(false)
 }
 
 /// Which try of its item the code that runs now is part of, from 1.

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "process")]
 use crate::harness::{Origin, report};
+#[cfg(feature = "process")]
 use crate::process::ProcessError;
 use crate::sync::Mutex;
 
@@ -18,9 +18,10 @@ use crate::sync::Mutex;
 pub struct PanicPayload {
     message: Arc<str>,
     /// The failure of another call that was raised again with it, as a text.
-    origin: Option<Box<str>>,
+    failure: Option<Box<str>>,
     // In a mutex only so that errors are `Sync`, as error-handling crates ask of them.
     value: Mutex<Option<Box<dyn Any + Send>>>,
+    /// The thread that panicked, in a program of tests.
     origin: Option<Origin>,
 }
 
@@ -35,7 +36,7 @@ impl PanicPayload {
         };
         Self {
             message,
-            origin: None,
+            failure: None,
             value: Mutex::new(Some(value)),
             origin: Origin::here(),
         }
@@ -46,16 +47,17 @@ impl PanicPayload {
     pub(crate) fn from_elsewhere(message: String) -> Self {
         Self {
             message: Arc::from(message.as_str()),
+            failure: None,
             value: Mutex::new(Some(Box::new(message))),
             origin: None,
         }
     }
 
-    /// A panic that an input has let out. If it is the failure of another call, whose results the input
-    /// reads, that is its origin.
+    /// A panic that an input has let out. It may be the failure of another call, whose results the input
+    /// reads.
     pub(crate) fn of_input(value: Box<dyn Any + Send>) -> Self {
         let mut payload = Self::new(value);
-        payload.origin = Raised::take_if_of(&payload.message);
+        payload.failure = Raised::take_if_of(&payload.message);
         payload
     }
 
@@ -332,12 +334,12 @@ impl ItemError {
     #[track_caller]
     pub fn resume(self) -> ! {
         let text = self.to_string();
-        let origin = match &self.inner.cause {
-            Cause::InputPanicked(payload) => payload.origin.as_deref(),
+        let failure = match &self.inner.cause {
+            Cause::InputPanicked(payload) => payload.failure.as_deref(),
             _ => None,
         };
-        let origin = origin.map_or_else(|| text.clone(), str::to_owned);
-        Raised::keep(self.inner.cause.panic_message().unwrap_or(&text), origin);
+        let failure = failure.map_or_else(|| text.clone(), str::to_owned);
+        Raised::keep(self.inner.cause.panic_message().unwrap_or(&text), failure);
         match self.inner.cause {
             Cause::Panicked(payload)
             | Cause::InputPanicked(payload)
@@ -427,8 +429,8 @@ impl Cause {
                     "had not taken all of its input when its deadline of {limit:?} passed"
                 ),
             },
-            Cause::InputPanicked(payload) => match &payload.origin {
-                Some(origin) => write!(f, "was never made: {origin}"),
+            Cause::InputPanicked(payload) => match &payload.failure {
+                Some(failure) => write!(f, "was never made: {failure}"),
                 None => write!(
                     f,
                     "was never made: the input panicked: {}",

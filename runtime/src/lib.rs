@@ -108,6 +108,7 @@ mod interrupt;
 mod job;
 mod judge;
 mod key;
+mod loan;
 #[cfg(feature = "process")]
 mod named;
 #[cfg(not(feature = "rayon"))]
@@ -137,6 +138,7 @@ mod time;
 mod trace;
 mod values;
 mod vigil;
+mod waits;
 
 #[cfg(feature = "cluster")]
 pub use cluster::Cluster;

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::ThreadPool;
 
+use crate::context;
 use crate::foreach::Place;
 use crate::foreach::executor::{Desk, Target};
 use crate::per_process::Owner;
@@ -61,11 +62,22 @@ impl Target for Rayon {
         true
     }
 
+    fn key(&self) -> Option<usize> {
+        static GLOBAL: u8 = 0;
+        Some(match self {
+            Self::Global => std::ptr::from_ref(&GLOBAL).addr(),
+            Self::Given(pool) => Arc::as_ptr(pool).addr(),
+        })
+    }
+
+    /// On a thread of the pool, or where one of them may wait for this thread: for a call that its item has made, a
+    /// job, an invocation.
     fn is_here(&self) -> bool {
-        match self {
+        let is_on_it = match self {
             Self::Global => rayon::current_thread_index().is_some(),
             Self::Given(pool) => pool.current_thread_index().is_some(),
-        }
+        };
+        is_on_it || self.key().is_some_and(context::is_on_pool)
     }
 }
 

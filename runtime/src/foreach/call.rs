@@ -3,20 +3,22 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::control::{Control, Flights, Gate, Subject, Verdict};
+use super::control::{Control, Flights, Gate, Permit, Subject, Verdict};
 use super::executor::{Desk, Target};
 use super::options::Options;
 use super::pace::{CHEAP, Pace};
 use super::report::Slowest;
 use super::signal::Signal;
-use crate::context::{self, Caller, Context};
+use crate::context::{self, Context, Place, Places};
 use crate::debug;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload};
 use crate::key::CallKey;
+use crate::loan::Loan;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::trace;
+use crate::waits::{self, Deadlock, Frame, Until, Waiting, Work};
 
 /// How long a call that has ended waits for an input that does not come back from `next`.
 const INPUT_GRACE: Duration = Duration::from_secs(1);
@@ -78,8 +80,12 @@ pub(crate) struct Call {
     pub(crate) control: Option<Box<Control>>,
     /// The surroundings of the calling code, for the workers to run in.
     context: Context,
-    /// The calls that it is part of.
-    outer: Option<Arc<Caller>>,
+    /// What waits and is waited for in its name.
+    link: Arc<Link>,
+    /// What its items are part of: the call, and what that is part of.
+    frame: Arc<Frame>,
+    /// The shared places that its items run on.
+    places: Option<Arc<Places>>,
     /// Items whose outcome the consumer has had.
     consumed: AtomicU64,
     /// Items that nobody runs and that are to be tried again.
@@ -130,7 +136,7 @@ impl Call {
         let control = Control::new(&options.control, total);
         let first = control.as_ref().and_then(|it| it.first_throttle());
         let gate = options.control.gate.as_ref();
-        let is_lent = gate.is_some_and(|gate| holds(&context, gate));
+        let is_lent = gate.is_some_and(|gate| loans(&context, gate).iter().any(|it| it.is_there()));
         let throttle = match (is_lent, first) {
             // The item that makes the call lends it its place.
             (true, _) => 1,
@@ -155,6 +161,15 @@ impl Call {
         }
         #[cfg(feature = "journal")]
         let unopened = open_journal(options, &site, &shape, total, &mut control).err();
+        let gives_up = options.control.gives_up() && may_leave_behind;
+        let link = Link::new(&site, gives_up);
+        let frame = Frame::within(Arc::clone(&link) as _, context.frame.clone(), None);
+        let places = match options.target.key() {
+            Some(pool) if !context.places.as_ref().is_some_and(|it| it.is_on(pool)) => {
+                Some(Places::within(context.places.clone(), Place::OfPool(pool)))
+            }
+            _ => context.places.clone(),
+        };
         let call = Arc::new(Self {
             site,
             throttle: AtomicUsize::new(throttle),
@@ -173,7 +188,9 @@ impl Call {
             slowest: Arc::default(),
             started: Instant::now(),
             control,
-            outer: context.caller(),
+            link,
+            frame,
+            places,
             context,
             consumed: AtomicU64::new(0),
             set_aside: Arc::default(),
@@ -322,9 +339,25 @@ impl Call {
         self.launched.fetch_update(relaxed, relaxed, down).is_ok()
     }
 
-    /// Whether the code that made the call runs on one of these places.
-    pub(crate) fn holds(&self, gate: &Gate) -> bool {
-        holds(&self.context, gate)
+    /// Waits until an item may start on a place of this throttle. It needs none of its own where the item that
+    /// made the call has one; else the item that started the job or the invocation which made it lends it one.
+    /// `None` once the call is over.
+    pub(crate) fn pass(&self, gate: &Arc<Gate>) -> Option<Option<Permit>> {
+        let loans = loans(&self.context, gate);
+        if loans.iter().any(|it| it.is_own() && it.is_there()) {
+            return Some(None);
+        }
+        gate.pass(&loans, || self.is_closed()).map(Some)
+    }
+
+    /// Like [`pass`](Self::pass), without waiting.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn try_pass(&self, gate: &Arc<Gate>) -> Option<Option<Permit>> {
+        let loans = loans(&self.context, gate);
+        if loans.iter().any(|it| it.is_own() && it.is_there()) {
+            return Some(None);
+        }
+        gate.try_pass(&loans).map(Some)
     }
 
     /// Tells this call from every other that there has ever been.
@@ -374,14 +407,22 @@ impl Call {
 
     /// Puts this thread into the surroundings of the call.
     pub(crate) fn enter(&self) -> context::Entered {
+        // A runspace, or a consumer that lends its thread, is in something already.
+        let frame = match context::current_frame() {
+            None => Arc::clone(&self.frame),
+            beneath => {
+                let link = Arc::clone(&self.link) as _;
+                Frame::within(link, self.context.frame.clone(), beneath)
+            }
+        };
         context::enter(Context {
             stop: Some(self.stop.clone()),
             call: self.id(),
-            outer: self.outer.clone(),
+            frame: Some(frame),
             job: self.context.job.clone(),
             is_consumer: context::is_consumer(),
             attempt: 0,
-            places: self.context.places.clone(),
+            places: self.places.clone(),
             trace: self.context.trace.clone(),
         })
     }
@@ -573,6 +614,7 @@ impl Call {
                 0,
                 "items are left that nobody comes for"
             );
+            self.link.is_over.store(true, Ordering::SeqCst);
             // Nobody is launched any more, and what is borrowed may go from here on.
             self.set_grow(None);
             self.to_consumer.notify_all();
@@ -616,10 +658,29 @@ impl Call {
             && !self.drains()
     }
 
-    /// Says, until what is answered is dropped, that the job of this thread waits for results of this call. That
-    /// is of interest if the call is none of its own: what items of its own call wait for, it waits for in any case.
-    pub(crate) fn tell_reading(&self) -> Option<Box<dyn std::any::Any>> {
-        context::current_job()?.reads(self.id(), self.context.job.as_ref())
+    /// What this thread works for waits for results of this call, until what is answered is dropped. That is of
+    /// interest if it has not made the call: what items of its own call wait for, it waits for in any case.
+    ///
+    /// # Errors
+    /// The call cannot end before that.
+    pub(crate) fn begin_reading(&self) -> Result<Option<Waiting>, Deadlock> {
+        let frame = context::current_frame();
+        if same(frame.as_ref(), self.context.frame.as_ref()) {
+            return Ok(None);
+        }
+        let link = Arc::clone(&self.link) as Arc<dyn Work>;
+        // First: what the reader does not get out of, it has not taken on.
+        let waiting = waits::begin(vec![vec![link]], Until::Results, false)?;
+        self.hand_on(frame);
+        Ok(waiting)
+    }
+
+    /// The call is no longer that of what made it, but of what `frame` says.
+    pub(crate) fn hand_on(&self, frame: Option<Arc<Frame>>) {
+        if !self.link.is_owned_by(frame.as_ref()) {
+            let link = &self.link;
+            waits::hand_on(&**link, || *link.owner.lock() = Some(waits::Owner(frame)));
+        }
     }
 
     /// Whether the code that runs now is an item of this call.
@@ -632,6 +693,10 @@ impl Call {
         if self.is_mine() {
             return;
         }
+        // Nor where the call cannot end before this thread goes on.
+        let Ok(_waiting) = self.begin_reading() else {
+            return;
+        };
         let _waits = debug::wait(|| format!("the end of {}", self.site));
         self.to_consumer.wait(|| self.is_over().then_some(()));
     }
@@ -823,9 +888,77 @@ fn open_journal(
     Ok(())
 }
 
-fn holds(context: &Context, gate: &Gate) -> bool {
+/// What the code of this context is lent of the places of a throttle.
+fn loans(context: &Context, gate: &Gate) -> Vec<Arc<Loan>> {
     let places = context.places.as_ref();
-    places.is_some_and(|it| it.includes(gate.id()))
+    places.map_or_else(Vec::new, |it| it.loans(gate.id()))
+}
+
+fn same(one: Option<&Arc<Frame>>, other: Option<&Arc<Frame>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => one.number() == other.number(),
+        _ => false,
+    }
+}
+
+/// A call, as waits see it. It holds nothing of the user's, and nothing of the call.
+struct Link {
+    number: u64,
+    name: Option<Arc<str>>,
+    location: &'static std::panic::Location<'static>,
+    /// See [`Work::gives_up`].
+    gives_up: bool,
+    is_over: AtomicBool,
+    /// Set when it is not that of what made it any more.
+    owner: Mutex<Option<waits::Owner>>,
+}
+
+impl Link {
+    fn new(site: &CallSite, gives_up: bool) -> Arc<Self> {
+        Arc::new(Self {
+            number: waits::number(),
+            name: site.name.clone(),
+            location: site.location,
+            gives_up,
+            is_over: AtomicBool::new(false),
+            owner: Mutex::new(None),
+        })
+    }
+
+    fn is_owned_by(&self, frame: Option<&Arc<Frame>>) -> bool {
+        let owner = self.owner.lock();
+        owner.as_ref().is_some_and(|it| same(it.0.as_ref(), frame))
+    }
+}
+
+impl Work for Link {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("call `{name}` at {}", self.location),
+            None => format!("the call at {}", self.location),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    fn is_call(&self) -> bool {
+        true
+    }
+
+    fn gives_up(&self) -> bool {
+        self.gives_up
+    }
+
+    fn owner(&self) -> Option<waits::Owner> {
+        self.owner.lock().clone()
+    }
 }
 
 impl OnStop for Call {

@@ -43,6 +43,18 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Somebody waits for what the workers make, until what this answers is dropped: workers that stand in a
+    /// queue are needed.
+    fn wait_for_workers(&self) -> Option<Box<dyn Any>> {
+        None
+    }
+
+    /// Tells the threads that workers run on from all others, where they are somebody else's and no more than
+    /// there are: code that runs on one of them may be what the others wait for.
+    fn key(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether this thread is one of those that workers run on. Waiting on it could be waiting for
     /// itself: it runs the workers of the call it waits for meanwhile, and nothing else.
     fn is_here(&self) -> bool {
@@ -137,6 +149,18 @@ impl<T: Target> Target for Sized<T> {
 
     fn is_shared(&self) -> bool {
         self.target.is_shared()
+    }
+
+    fn wait_for_reader(&self) -> Option<Box<dyn Any>> {
+        self.target.wait_for_reader()
+    }
+
+    fn wait_for_workers(&self) -> Option<Box<dyn Any>> {
+        self.target.wait_for_workers()
+    }
+
+    fn key(&self) -> Option<usize> {
+        self.target.key()
     }
 
     fn is_here(&self) -> bool {

@@ -14,9 +14,10 @@ use super::control::{Control, End, Retry, Run, Slot, Try};
 use super::journal::{JournalItem, JournalValue, Keeper, Known};
 use super::lane::{Event, Lane};
 use super::supply::{Numbered, Pool};
-use crate::context::{self, Context, Entered, Places};
+use crate::context::{self, Context, Entered, Place, Places};
 use crate::error::{Cause, ItemError, drop_caught, drop_quietly};
 use crate::judge::Judgement;
+use crate::loan::Loan;
 use crate::trace::Runner;
 
 /// Where the items of one worker end.
@@ -129,7 +130,7 @@ impl<T, R> Exit<T, R> {
     }
 
     /// Says that an item begins, where that is of interest.
-    pub(crate) fn begin(&self, index: u64, value: &T) -> Option<Entered> {
+    pub(crate) fn begin(&self, index: u64, value: &T) -> Option<Begun> {
         let slot = self.slot.as_ref()?;
         let call = self.call();
         let control = call.control.as_ref()?;
@@ -152,14 +153,20 @@ impl<T, R> Exit<T, R> {
         }
         let mut context = context::current();
         context.trace = control.span(item, call.throttle(), Runner::ThisThread);
-        if let Some(gate) = control.gate() {
-            context.places = Some(Places::within(context.places.take(), gate.id()));
+        let loan = control.gate().map(|gate| Arc::new(Loan::new(gate.id())));
+        if let Some(loan) = &loan {
+            let place = Place::OfThrottle(Arc::clone(loan));
+            context.places = Some(Places::within(context.places.take(), place));
         }
-        Some(context::enter(Context {
+        let context = Context {
             stop,
             attempt,
             ..context
-        }))
+        };
+        Some(Begun {
+            loan,
+            _entered: context::enter(context),
+        })
     }
 
     /// Says that items begin which run elsewhere.
@@ -357,6 +364,21 @@ impl<T, R> Exit<T, R> {
 
     fn retry(&self) -> Option<&Retry> {
         self.control()?.retry()
+    }
+}
+
+/// The surroundings of an item that has its own, until the body has returned.
+pub(crate) struct Begun {
+    /// Its place of a throttle, for others to use.
+    loan: Option<Arc<Loan>>,
+    _entered: Entered,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(loan) = &self.loan {
+            loan.end();
+        }
     }
 }
 

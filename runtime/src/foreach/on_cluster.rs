@@ -577,14 +577,13 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             return Found::Nothing;
         }
         if let Some(gate) = control.and_then(|it| it.gate())
-            && !call.holds(gate)
             && self.permit.is_none()
         {
-            self.permit = gate.try_pass();
-            if self.permit.is_none() {
+            let Some(permit) = call.try_pass(gate) else {
                 self.wait_for_news(SHORT.min(longest));
                 return Found::Nothing;
-            }
+            };
+            self.permit = permit;
         }
         let longest = match self.watches_consumer() {
             true => longest.min(SHORT),

@@ -14,6 +14,7 @@ use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_q
 use crate::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::vigil;
+use crate::waits::Frame;
 
 /// The results of [`foreach_parallel!`](crate::foreach_parallel), as they are made.
 ///
@@ -266,6 +267,13 @@ impl<R> Results<R> {
 
     pub(crate) fn site(&self) -> &CallSite {
         &self.site
+    }
+
+    /// The call is that of this work from now on, whatever has made it.
+    pub(crate) fn hand_on(&self, frame: Option<Arc<Frame>>) {
+        if let Source::Live(live) = &self.source {
+            live.call.hand_on(frame);
+        }
     }
 
     /// What the results come to, from here on: failures by their text, the slowest items, how many
@@ -576,7 +584,9 @@ impl<R> Live<R> {
             "an item of {} waits for the results of its own call, which cannot end before it",
             self.call.site
         );
-        let _reading = self.call.tell_reading();
+        let reading = self.call.begin_reading();
+        let _reading = reading.unwrap_or_else(|deadlock| panic!("{deadlock}"));
+        let _claim = self.call.target.wait_for_workers();
         let _waits = self.call.waits("reader", || match head {
             Some(head) => format!("item {head}"),
             None => "any item".to_owned(),

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::call::Call;
 use super::control::Permit;
-use super::exit::Exit;
+use super::exit::{Begun, Exit};
 use super::item::{ItemContext, Stopped};
 #[cfg(feature = "journal")]
 use super::journal::{JournalItem, JournalValue};
@@ -18,7 +18,7 @@ use super::lane::Lane;
 #[cfg(feature = "cluster")]
 use super::supply::Found;
 use super::supply::{Numbered, Supply};
-use crate::context::{self, Entered};
+use crate::context;
 use crate::error::{Cause, PanicPayload, drop_caught};
 use crate::judge::Judgement;
 
@@ -245,13 +245,11 @@ impl<'w, T, R> Worker<'w, T, R> {
         let Some(control) = &call.control else {
             return true;
         };
-        if let Some(gate) = control.gate()
-            && !call.holds(gate)
-        {
-            self.permit = gate.pass(|| call.is_closed());
-            if self.permit.is_none() {
+        if let Some(gate) = control.gate() {
+            let Some(permit) = call.pass(gate) else {
                 return false;
-            }
+            };
+            self.permit = permit;
         }
         control.keep_rate(|| call.is_closed())
     }
@@ -350,7 +348,7 @@ struct Batch<'a, 'w, T, R> {
     /// How many items in hand had begun before.
     before: usize,
     /// The surroundings of the item that runs, where it has its own.
-    entered: Option<Entered>,
+    entered: Option<Begun>,
 }
 
 impl<T, R> Batch<'_, '_, T, R> {

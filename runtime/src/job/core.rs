@@ -1,7 +1,6 @@
 //! The part of a job that does not depend on the type of its outputs: what it is called, what has
 //! become of it, and who has to hear of it.
 
-use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -18,14 +17,14 @@ use super::run;
 use super::signal::Signal;
 use super::state::JobState;
 use super::table;
-use super::waits;
-use crate::context::{Context, CurrentJob};
+use crate::context::{Context, CurrentJob, Places};
 use crate::debug;
 use crate::error::PanicPayload;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::trace::{self, Place};
+use crate::waits::{self, Frame, Queue, Work};
 
 /// What a job runs. It delivers its outputs itself; it owns what the job captured.
 pub(super) type Body = Box<dyn FnOnce(&Arc<Core>) + Send>;
@@ -41,12 +40,17 @@ pub(super) struct Origin {
     pub(super) command: &'static str,
     pub(super) stop: StopToken,
     pub(super) queue: Option<JobQueue>,
+    /// What the code that starts it lends.
+    pub(super) places: Option<Arc<Places>>,
     pub(super) backend: Box<dyn Backend>,
 }
 
 /// A job without its outputs.
 pub struct Core {
     id: u64,
+    /// Tells it from work of other kinds.
+    number: u64,
+    places: Option<Arc<Places>>,
     name: Arc<str>,
     source: &'static Location<'static>,
     command: &'static str,
@@ -99,6 +103,8 @@ impl Core {
         let trace = trace::job(id, || Arc::clone(&name), origin.command);
         let core = Arc::new(Self {
             id,
+            number: waits::number(),
+            places: origin.places,
             name,
             source: origin.source,
             command: origin.command,
@@ -269,11 +275,11 @@ impl Core {
     pub(super) fn context(self: &Arc<Self>) -> Context {
         Context {
             attempt: 0,
-            places: None,
+            places: self.places.clone(),
             stop: Some(self.stop.clone()),
             job: Some(Arc::new(Current(Arc::clone(self)))),
             call: 0,
-            outer: None,
+            frame: Some(Frame::of(Arc::clone(self) as _)),
             is_consumer: false,
             trace: self.trace(),
         }
@@ -282,13 +288,6 @@ impl Core {
     /// Where the code that runs for this job is to tracing.
     pub(super) fn trace(&self) -> Place {
         self.trace.lock().clone()
-    }
-
-    /// The job that code in `context` runs for.
-    pub(super) fn current(context: &Context) -> Option<Arc<Self>> {
-        let job = context.job.as_ref()?;
-        let current = job.as_any().downcast_ref::<Current>()?;
-        Some(Arc::clone(&current.0))
     }
 }
 
@@ -452,6 +451,40 @@ impl OnStop for Core {
     }
 }
 
+impl Work for Core {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn title(&self) -> String {
+        format!("job `{}`", self.name)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_finished()
+    }
+
+    fn has_output(&self) -> bool {
+        self.has_more_data()
+    }
+
+    fn queue(&self) -> Option<(&dyn Queue, u64)> {
+        self.queue.as_ref().map(|it| (it as _, self.id))
+    }
+
+    fn begins_to_wait(&self) {
+        if let Some(queue) = &self.queue {
+            queue.park(self.id);
+        }
+    }
+
+    fn waits_no_more(&self) {
+        if let Some(queue) = &self.queue {
+            queue.unpark(self.id);
+        }
+    }
+}
+
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core")
@@ -466,17 +499,7 @@ impl fmt::Debug for Core {
 struct Current(Arc<Core>);
 
 impl CurrentJob for Current {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
     fn note(&self, level: u8, text: String) {
         self.0.record(Level::of_number(level), text);
-    }
-
-    fn reads(&self, call: usize, maker: Option<&Arc<dyn CurrentJob>>) -> Option<Box<dyn Any>> {
-        let maker = maker.and_then(|it| it.as_any().downcast_ref::<Self>());
-        let is_own = maker.is_some_and(|it| Arc::ptr_eq(&it.0, &self.0));
-        (!is_own).then(|| Box::new(waits::begin_reading(&self.0, call)) as Box<dyn Any>)
     }
 }

@@ -12,6 +12,7 @@ use super::port::{Outputs, Port};
 use super::record::Level;
 #[cfg(feature = "process")]
 use super::record::Record;
+use crate::context;
 use crate::error::PanicPayload;
 use crate::stop::StopToken;
 use crate::sync::Mutex;
@@ -44,6 +45,7 @@ pub(super) fn fed_on<T>(
         command,
         stop,
         queue: None,
+        places: context::places_for_others(),
         backend,
     };
     let core = Core::new(origin, None);
@@ -65,6 +67,11 @@ pub(crate) struct Feeder<T> {
 }
 
 impl<T> Feeder<T> {
+    /// What runs for the job.
+    pub(crate) fn context(&self) -> context::Context {
+        self.port.core.context()
+    }
+
     /// One output. It is dropped at once if nobody can receive it.
     pub(crate) fn output(&self, value: T) {
         self.port.deliver(value);

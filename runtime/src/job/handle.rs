@@ -13,8 +13,8 @@ use super::signal::Limit;
 use super::state::JobState;
 use super::table;
 use super::wait;
-use super::waits::Until;
 use crate::error::drop_quietly;
+use crate::waits::Until;
 
 /// A block that runs on its own, and what it puts out. Made by
 /// [`start_thread_job!`](crate::start_thread_job).
@@ -209,6 +209,9 @@ impl<T> Job<T> {
     /// Waits until the job has ended, at most for `limit`. `None` when the time ran out.
     ///
     /// A job that calls this lends its place meanwhile; see [`JobQueue`](crate::JobQueue).
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait), if the limit is further away than the clock can tell.
     ///
     /// ```
     /// use std::time::Duration;

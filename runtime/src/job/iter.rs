@@ -8,7 +8,7 @@ use super::handle::Job;
 use super::port::Found;
 use super::signal::Limit;
 use super::wait;
-use super::waits::Until;
+use crate::waits::Until;
 
 /// The outputs of a job, waiting for each until the job has ended. Made by [`Job::iter`].
 #[must_use = "outputs come when it is read"]

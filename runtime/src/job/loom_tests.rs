@@ -222,5 +222,5 @@ fn a_ring_is_told_to_exactly_one() {
 fn is_refused(entry: &JobEntry) -> bool {
     let core = &entry.core;
     let ended = || core.is_finished();
-    wait::one(core, waits::Until::End, signal::Limit::None, ended).is_err()
+    wait::one(core, crate::waits::Until::End, signal::Limit::None, ended).is_err()
 }

@@ -6,7 +6,7 @@
 //! What can be done to the work from outside is for a [`backend`].
 //!
 //! A thread job stands in a [`JobQueue`] ([`mod@line`] has the rules) until [`run`] gives it a thread.
-//! [`waits`] knows which job waits for which. [`table`] lists them all.
+//! [`waits`](crate::waits) knows which work waits for which. [`table`] lists them all.
 //!
 //! No lock is held while code of the user's runs. Where two are held, they were taken in this order:
 //! waits, a queue; waits, a job; a job, the table or a signal; a port, no other.
@@ -37,7 +37,6 @@ mod signal;
 mod state;
 mod table;
 mod wait;
-mod waits;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -75,6 +74,7 @@ use self::backend::OnThread;
 use self::core::{Core, Origin};
 use self::port::{Outputs, Port};
 use crate::capture::AllMoved;
+use crate::context as surroundings;
 use crate::stop::StopToken;
 use crate::values::{Made, Output};
 
@@ -120,6 +120,7 @@ where
         command: "start_thread_job!",
         stop,
         queue: Some(options.queue.unwrap_or_else(JobQueue::global)),
+        places: surroundings::places_for_others(),
         backend: Box::new(OnThread),
     };
     let outputs = Arc::new(Outputs::default());

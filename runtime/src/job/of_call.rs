@@ -4,6 +4,7 @@ use super::error::JobErrorKind;
 use super::feed::{Feeder, fed, pump};
 use super::handle::Job;
 use super::record::Level;
+use crate::context;
 use crate::error::ItemError;
 use crate::foreach::Results;
 
@@ -28,12 +29,15 @@ impl<R: Send + 'static> Results<R> {
         let site = self.site().clone();
         let stop = self.stop_token();
         let (job, feeder) = fed(site.name, site.location, "foreach_parallel!", stop);
+        // The items are the job's now, and those who made the call need not wait for them.
+        self.hand_on(feeder.context().frame);
         pump(feeder, move |feeder| feed(self, feeder));
         job
     }
 }
 
 fn feed<R>(results: Results<R>, feeder: Feeder<R>) {
+    let _entered = context::enter(feeder.context());
     let mut first: Option<ItemError> = None;
     for outcome in results.outcomes() {
         match outcome {

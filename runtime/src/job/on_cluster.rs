@@ -262,10 +262,6 @@ impl Backend for OnCluster {
 struct ToRecords<T>(Recorder<T>);
 
 impl<T: Send> CurrentJob for ToRecords<T> {
-    fn as_any(&self) -> &dyn std::any::Any {
-        &()
-    }
-
     fn note(&self, level: u8, text: String) {
         self.0.record(Level::of_number(level), text);
     }

@@ -7,9 +7,9 @@ use super::core::Core;
 use super::globals::global;
 use super::line::{Left, Line};
 use super::run;
-use super::waits;
 use crate::debug::Count;
 use crate::sync::Mutex;
+use crate::waits::{self, Launch, Queue};
 
 /// How many jobs of the process's own queue run at once, unless changed.
 const GLOBAL_THROTTLE: usize = 5;
@@ -108,7 +108,9 @@ impl JobQueue {
         while let Some(job) = self.next() {
             run::launch(job);
         }
-        waits::lend_within(self).into_iter().for_each(run::launch);
+        waits::lend_within(self.key())
+            .into_iter()
+            .for_each(|it| it());
     }
 
     /// How many jobs run now: those that have started, have not ended, and do not wait for another
@@ -159,20 +161,10 @@ impl JobQueue {
     pub(super) fn unpark(&self, id: u64) {
         self.line.lock().unpark(id);
     }
+}
 
-    pub(super) fn can_lend(&self, lender: u64) -> bool {
-        self.line.lock().can_lend(lender)
-    }
-
-    pub(super) fn lend(&self, lender: u64, id: u64) -> Option<Arc<Core>> {
-        self.line.lock().lend(lender, id)
-    }
-
-    pub(super) fn is_waiting(&self, id: u64) -> bool {
-        self.line.lock().is_waiting(id)
-    }
-
-    /// In words, for somebody who looks where a program hangs.
+impl JobQueue {
+    /// In words, for a look at where a program hangs.
     pub(super) fn title(&self) -> String {
         self.line.try_lock().map_or_else(
             || "the state is busy".to_owned(),
@@ -183,10 +175,25 @@ impl JobQueue {
             },
         )
     }
+}
 
+impl Queue for JobQueue {
     /// Tells queues apart.
-    pub(super) fn key(&self) -> usize {
+    fn key(&self) -> usize {
         Arc::as_ptr(&self.line).addr()
+    }
+
+    fn is_waiting(&self, id: u64) -> bool {
+        self.line.lock().is_waiting(id)
+    }
+
+    fn can_lend(&self, lender: u64) -> bool {
+        self.line.lock().can_lend(lender)
+    }
+
+    fn lend(&self, lender: u64, to: u64) -> Option<Launch> {
+        let job = self.line.lock().lend(lender, to)?;
+        Some(Box::new(move || run::launch(job)))
     }
 }
 

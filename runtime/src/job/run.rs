@@ -8,9 +8,9 @@ use super::context::StopMarker;
 use super::core::{Core, End};
 use super::error::JobErrorKind;
 use super::line::Left;
-use super::waits;
 use crate::context;
 use crate::error::{PanicPayload, drop_caught};
+use crate::waits::{self, Queue as _};
 
 #[cfg(all(test, loom))]
 use super::loom_tests::spawn;
@@ -49,22 +49,24 @@ fn serve(first: Arc<Core>) {
     let mut next = Some(first);
     while let Some(core) = next {
         let end = run(&core);
-        let mut freed = end_job(&core, end).into_iter();
-        next = freed.next();
-        freed.for_each(launch);
+        next = end_job(&core, end);
     }
 }
 
-/// Ends a job that had a place, and answers those that are let in for it. The place is handed on
+/// Ends a job that had a place, and answers the one that has it next, if there is one. The place is handed on
 /// before the end is seen, so that whoever has waited finds it at home.
-fn end_job(core: &Core, end: End) -> Vec<Arc<Core>> {
+fn end_job(core: &Core, end: End) -> Option<Arc<Core>> {
     let left = core.queue().map(|queue| (queue, queue.leave(core.id())));
     core.finish(end);
     match left {
-        Some((_, Left::Next(next))) => vec![next],
+        Some((_, Left::Next(next))) => Some(next),
         // Only now: the lender may have waited for this very end, and need its place itself.
-        Some((queue, Left::Lend)) => waits::lend_within(queue),
-        Some((_, Left::Nothing)) | None => Vec::new(),
+        Some((queue, Left::Lend)) => {
+            let let_in = waits::lend_within(queue.key());
+            let_in.into_iter().for_each(|it| it());
+            None
+        }
+        Some((_, Left::Nothing)) | None => None,
     }
 }
 

@@ -33,9 +33,9 @@ impl Limit {
         Self::At(Instant::now().checked_add(span))
     }
 
-    /// Whether the wait ends by itself.
-    pub(super) fn is_some(self) -> bool {
-        matches!(self, Self::At(_))
+    /// Whether the wait ends by itself: not at a time too far away for the clock.
+    pub(super) fn ends(self) -> bool {
+        matches!(self, Self::At(Some(_)))
     }
 
     /// In words, behind what is waited for.

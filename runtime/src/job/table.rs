@@ -16,9 +16,9 @@ use super::record::Record;
 use super::signal::Limit;
 use super::state::JobState;
 use super::wait;
-use super::waits;
 use crate::debug;
 use crate::sync::Mutex;
+use crate::waits;
 
 global! {
     static TABLE: Mutex<BTreeMap<u64, Arc<Core>>> = Mutex::new(BTreeMap::new());

@@ -131,7 +131,7 @@ fn places_are_lent_through_a_fed_job() {
     rx.recv_timeout(LIMIT).unwrap();
     let inner = thread_job(options(), (), |()| 7, made());
     assert_eq!(inner.state(), JobState::NotStarted);
-    let entered = crate::context::enter(call.port.core.context());
+    let entered = surroundings::enter(call.port.core.context());
     feeder.output(inner.join().unwrap());
     drop(entered);
     feeder.finish(Ok(()));

@@ -9,8 +9,8 @@ use super::handle::Job;
 use super::signal::{Limit, Signal};
 use super::state::JobState;
 use super::table::JobEntry;
-use super::waits::{self, Deadlock, Until, Waiting};
 use crate::debug;
+use crate::waits::{self, Deadlock, Until, Waiting, Work};
 
 pub(super) mod sealed {
     use std::sync::Arc;
@@ -104,6 +104,9 @@ where
 /// Waits until all the jobs have ended, at most for `limit`. `None` when the time ran out.
 ///
 /// A job that calls this lends its place meanwhile; see [`JobQueue`](crate::JobQueue).
+///
+/// # Panics
+/// As [`wait_all`], if the limit is further away than the clock can tell.
 #[track_caller]
 pub fn wait_all_timeout<I>(jobs: I, limit: Duration) -> Option<Vec<JobState>>
 where
@@ -145,6 +148,9 @@ where
 /// when the time ran out or there are no jobs.
 ///
 /// A job that calls this lends its place meanwhile; see [`JobQueue`](crate::JobQueue).
+///
+/// # Panics
+/// As [`wait_any`], if the limit is further away than the clock can tell.
 #[track_caller]
 pub fn wait_any_timeout<I>(jobs: I, limit: Duration) -> Option<usize>
 where
@@ -175,7 +181,7 @@ where
         .cloned()
         .collect();
     if !open.is_empty() {
-        let groups = open.iter().map(|it| vec![Arc::clone(it)]).collect();
+        let groups = open.iter().map(|it| vec![Arc::clone(it) as _]).collect();
         let waiting = begin(groups, limit);
         let ended = open
             .iter()
@@ -199,7 +205,8 @@ where
     if cores.is_empty() || ended().is_some() {
         return ended();
     }
-    let waiting = begin(vec![cores.clone()], limit);
+    let group = cores.iter().map(|it| Arc::clone(it) as _).collect();
+    let waiting = begin(vec![group], limit);
     let targets: Vec<_> = cores.iter().collect();
     sleep(&targets, limit, || ended().is_some());
     drop(waiting);
@@ -207,8 +214,8 @@ where
 }
 
 #[track_caller]
-fn begin(groups: Vec<Vec<Arc<Core>>>, limit: Limit) -> Option<Waiting> {
-    match waits::begin(groups, Until::End, limit) {
+fn begin(groups: Vec<Vec<Arc<dyn Work>>>, limit: Limit) -> Option<Waiting> {
+    match waits::begin(groups, Until::End, limit.ends()) {
         Ok(waiting) => waiting,
         Err(deadlock) => panic!("{deadlock}"),
     }
@@ -225,7 +232,8 @@ pub(super) fn one(
     if ready() {
         return Ok(true);
     }
-    let _waiting = waits::begin(vec![vec![Arc::clone(core)]], until, limit)?;
+    let target = Arc::clone(core) as Arc<dyn Work>;
+    let _waiting = waits::begin(vec![vec![target]], until, limit.ends())?;
     Ok(sleep(&[core], limit, ready))
 }
 

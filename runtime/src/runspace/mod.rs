@@ -4,8 +4,8 @@
 //! [`host`], which has the queue, the threads and the rules. What [`invoke!`](crate::invoke) starts
 //! is an [`Invocation`].
 //!
-//! Two things stand beside that. [`here`] tells which body a thread runs or runs something for;
-//! [`waits`] uses it to let bodies wait for bodies where that can end, and to say where it cannot.
+//! Beside that stands [`waits`](crate::waits), which lets bodies wait for other work where that can end, and says
+//! where it cannot. [`here`] tells which runspace a thread is.
 //!
 //! No lock is held while code of the user's runs. Where two are held, they were taken in this
 //! order: waits, a host's line.
@@ -19,7 +19,6 @@ mod invocation;
 mod options;
 mod pool;
 mod single;
-mod waits;
 
 use std::panic::Location;
 use std::sync::Arc;

@@ -510,10 +510,6 @@ struct Noting {
 }
 
 impl CurrentJob for Noting {
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-
     fn note(&self, level: u8, text: String) {
         let said = Said::Note(Note::now(level, text));
         self.serving.tell(self.item, 0, said, Vec::new());

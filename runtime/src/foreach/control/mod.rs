@@ -84,6 +84,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether an item is given up that takes too long.
+    pub(crate) fn gives_up(&self) -> bool {
+        self.timeout.is_some() || self.deadline.is_some()
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

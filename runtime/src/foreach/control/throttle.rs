@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::debug::{self, Name};
+use crate::loan::Loan;
 use crate::per_process::PerProcess;
 use crate::sync::{Condvar, Mutex};
 
@@ -49,7 +50,9 @@ impl Throttle {
     ///
     /// A place is taken for as long as an item runs; a body that is given up after its `timeout` keeps it
     /// until it returns. An item that makes a call of its own under the same
-    /// throttle lends it its place, so that such a call runs one item at a time and cannot wait for itself.
+    /// throttle lends it its place, so that such a call runs one item at a time and cannot wait for itself. The same
+    /// goes for a call that a thread job or an invocation makes which the item has started: as long as the item
+    /// runs, one item of such calls at a time runs on its place, beside those that have places of their own.
     ///
     /// # Panics
     /// On 0.
@@ -205,7 +208,11 @@ struct Places {
 }
 
 /// A place that is taken, until it is dropped.
-pub(crate) struct Permit(Arc<Gate>);
+pub(crate) struct Permit {
+    gate: Arc<Gate>,
+    /// It is that of another item, which lends it.
+    loan: Option<Arc<Loan>>,
+}
 
 impl Gate {
     fn new(limit: usize) -> Self {
@@ -251,36 +258,51 @@ impl Gate {
         self.freed.notify_all();
     }
 
-    /// A place, if one is free.
+    /// A place, if one is free or lent.
     #[cfg(feature = "cluster")]
-    pub(crate) fn try_pass(self: &Arc<Self>) -> Option<Permit> {
-        let mut places = self.places.lock();
-        if places.taken >= places.limit {
-            return None;
-        }
-        places.taken += 1;
-        Some(Permit(Arc::clone(self)))
+    pub(crate) fn try_pass(self: &Arc<Self>, loans: &[Arc<Loan>]) -> Option<Permit> {
+        self.take(&mut self.places.lock(), loans)
     }
 
-    /// Waits for a place; `None` once `is_over`.
-    pub(crate) fn pass(self: &Arc<Self>, is_over: impl Fn() -> bool) -> Option<Permit> {
+    fn take(self: &Arc<Self>, places: &mut Places, loans: &[Arc<Loan>]) -> Option<Permit> {
+        let loan = loans.iter().find(|it| it.take());
+        if loan.is_none() {
+            if places.taken >= places.limit {
+                return None;
+            }
+            places.taken += 1;
+        }
+        Some(Permit {
+            gate: Arc::clone(self),
+            loan: loan.cloned(),
+        })
+    }
+
+    /// Waits for a place, one of these `loans` for instance; `None` once `is_over`.
+    pub(crate) fn pass(
+        self: &Arc<Self>,
+        loans: &[Arc<Loan>],
+        is_over: impl Fn() -> bool,
+    ) -> Option<Permit> {
         /// Nobody wakes those who wait here for calls that end otherwise.
         const LOOK: Duration = Duration::from_millis(20);
         let mut places = self.places.lock();
-        if places.taken >= places.limit {
-            let _waits = debug::wait(|| format!("a worker: a place of {}", self.title()));
-            places.waiting += 1;
-            while places.taken >= places.limit {
-                if is_over() {
-                    places.waiting -= 1;
-                    return None;
-                }
-                places = self.freed.wait_timeout(places, LOOK).0;
-            }
-            places.waiting -= 1;
+        if let Some(permit) = self.take(&mut places, loans) {
+            return Some(permit);
         }
-        places.taken += 1;
-        Some(Permit(Arc::clone(self)))
+        let _waits = debug::wait(|| format!("a worker: a place of {}", self.title()));
+        places.waiting += 1;
+        loop {
+            if is_over() {
+                places.waiting -= 1;
+                return None;
+            }
+            places = self.freed.wait_timeout(places, LOOK).0;
+            if let Some(permit) = self.take(&mut places, loans) {
+                places.waiting -= 1;
+                return Some(permit);
+            }
+        }
     }
 }
 
@@ -294,11 +316,7 @@ impl debug::Tell for Gate {
         match self.places.try_lock() {
             None => debug::line(out, 1, format_args!("{title}: busy")),
             Some(places) => {
-                let Places {
-                    limit,
-                    taken,
-                    waiting,
-                } = *places;
+                let (limit, taken, waiting) = (places.limit, places.taken, places.waiting);
                 debug::line(
                     out,
                     1,
@@ -313,8 +331,20 @@ impl debug::Tell for Gate {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.places.lock().taken -= 1;
-        self.0.freed.notify_one();
+        let mut places = self.gate.places.lock();
+        match &self.loan {
+            Some(loan) => {
+                loan.give_back();
+                drop(places);
+                // Only some of those that wait can use it.
+                self.gate.freed.notify_all();
+            }
+            None => {
+                places.taken -= 1;
+                drop(places);
+                self.gate.freed.notify_one();
+            }
+        }
     }
 }
 

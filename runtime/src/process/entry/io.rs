@@ -215,10 +215,6 @@ impl Sender {
 
 /// What the code in a worker process belongs to: the job or the call in the parent.
 impl CurrentJob for Sender {
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-
     fn note(&self, level: u8, text: String) {
         Self::note(self, level, text);
     }

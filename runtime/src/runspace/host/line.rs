@@ -28,6 +28,8 @@ pub(super) struct Line {
     beside: usize,
     /// Runspaces that will run nothing any more and still have to drop their state.
     leaving: usize,
+    /// The dropping of it.
+    leavers: Vec<Arc<Seat>>,
     /// Runspaces whose work waits for somebody to read what it has made.
     unread: usize,
     /// How often one of them has gone on.
@@ -64,6 +66,7 @@ impl Line {
             alive: 0,
             beside: 0,
             leaving: 0,
+            leavers: Vec::new(),
             unread: 0,
             read: 0,
             closing: false,
@@ -238,9 +241,21 @@ impl Line {
         }
     }
 
-    /// A runspace that leaves has dropped its state.
-    pub(super) fn left(&mut self) {
+    /// A runspace that leaves begins to drop its state.
+    pub(super) fn drops_state(&mut self, seat: &Arc<Seat>) {
+        self.leavers.push(Arc::clone(seat));
+    }
+
+    /// It has dropped it.
+    pub(super) fn has_left(&mut self, seat: &Arc<Seat>) {
         self.leaving -= 1;
+        self.leavers.retain(|it| !Arc::ptr_eq(it, seat));
+    }
+
+    /// All that is left to end.
+    pub(super) fn left(&self) -> Vec<Arc<Seat>> {
+        let leavers = self.leavers.iter().cloned();
+        self.pending().into_iter().chain(leavers).collect()
     }
 
     /// What was let in beside the others is done.

@@ -32,14 +32,15 @@ pub(in crate::runspace) use serve::RUNSPACES;
 pub(in crate::runspace) use work::{Kind, Work};
 
 use line::{Line, Step};
+use seat::Closing;
 use slot::{Order, Slot};
 
 use super::context::RunspaceContext;
 use super::invocation::InvocationErrorKind;
-use super::waits;
 use crate::debug;
 use crate::per_process::Owner;
 use crate::sync::{Condvar, Mutex};
+use crate::waits::{self, Yield};
 
 /// What a runspace runs before anything else.
 pub(in crate::runspace) type Init = Arc<dyn Fn(&mut RunspaceContext) + Send + Sync>;
@@ -168,6 +169,23 @@ impl Host {
             true => line.running().to_vec(),
             false => Vec::new(),
         })
+    }
+}
+
+impl Host {
+    /// The work that has the runspaces, if this is queued: on a pool one of them has to end, or to wait, before this
+    /// can begin.
+    pub(in crate::runspace) fn running_before(&self, id: u64) -> Vec<Arc<Seat>> {
+        let line = self.line.lock();
+        match line.is_queued(id) {
+            true => line.running().to_vec(),
+            false => Vec::new(),
+        }
+    }
+
+    /// All that has to end before the host is closed.
+    pub(in crate::runspace) fn left(&self) -> Vec<Arc<Seat>> {
+        self.line.lock().left()
     }
 }
 
@@ -331,13 +349,19 @@ impl Host {
             (line.close(), line.pending())
         };
         dismissed.iter().for_each(|it| it.give(Order::Leave));
-        let Ok(_waiting) = waits::begin(&pending, false) else {
+        // What is there is needed, and the state that a runspace drops has to be gone, too.
+        let closing = Closing::of(self) as Arc<dyn waits::Work>;
+        let pending = pending.into_iter().map(|it| it as Arc<dyn waits::Work>);
+        let targets = pending.chain([closing]).collect();
+        let host = Arc::downgrade(self);
+        let yields = Yield::new(move || host.upgrade().iter().for_each(|it| it.tell_closers()));
+        let Ok(_waiting) = waits::begin_yielding(targets, &yields) else {
             return;
         };
         let _waits =
             debug::wait(|| format!("the end of all that {} runs, to close it", self.title()));
         let mut line = self.line.lock();
-        while !line.is_quiet() {
+        while !line.is_quiet() && !yields.is_given_up() {
             let unread = line.unread();
             let late;
             (line, late) = match unread {
@@ -348,6 +372,12 @@ impl Host {
                 return;
             }
         }
+    }
+
+    /// Has those look who wait for the end.
+    fn tell_closers(&self) {
+        drop(self.line.lock()); // or one that is about to sleep would miss it
+        self.quiet.notify_all();
     }
 
     /// The work of one of the runspaces waits for somebody to read what it has made, or has ended that.

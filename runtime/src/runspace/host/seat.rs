@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::Host;
 use super::numbers::Numbers;
+use super::{Host, Title};
 use crate::debug;
 use crate::runspace::invocation::Core;
 use crate::stop::StopToken;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::waits::{self, Work};
 
 /// What a piece of work is called, where it belongs, and what it has to do with waiting.
 pub(in crate::runspace) struct Seat {
@@ -16,12 +17,15 @@ pub(in crate::runspace) struct Seat {
     name: OnceLock<Arc<str>>,
     host: Weak<Host>,
     stop: Option<StopToken>,
-    /// The invocation, for somebody who looks where a program hangs.
+    /// The invocation, for a look at where a program hangs.
     told_by: OnceLock<Weak<Core>>,
-    /// Threads of this work that wait for other work.
-    waiting: AtomicUsize,
+    /// Tells it from work of other kinds.
+    number: u64,
+    has_ended: AtomicBool,
+    /// A thread of this work waits.
+    waiting: AtomicBool,
     /// Waits of other work for this.
-    needed: AtomicUsize,
+    needed: Arc<AtomicUsize>,
 }
 
 impl Seat {
@@ -31,6 +35,16 @@ impl Seat {
         host: Weak<Host>,
         stop: Option<StopToken>,
     ) -> Arc<Self> {
+        Self::with_need(name, host, stop, Arc::default())
+    }
+
+    /// One of several that are needed together: `needed` counts who waits for any of them.
+    pub(in crate::runspace) fn with_need(
+        name: Option<Arc<str>>,
+        host: Weak<Host>,
+        stop: Option<StopToken>,
+        needed: Arc<AtomicUsize>,
+    ) -> Arc<Self> {
         static NUMBERS: Numbers = Numbers::new();
         let id = NUMBERS.next();
         Arc::new(Self {
@@ -39,8 +53,10 @@ impl Seat {
             host,
             stop,
             told_by: OnceLock::new(),
-            waiting: AtomicUsize::new(0),
-            needed: AtomicUsize::new(0),
+            number: waits::number(),
+            has_ended: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            needed,
         })
     }
 
@@ -77,21 +93,105 @@ impl Seat {
     }
 
     pub(in crate::runspace) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0
+        self.waiting.load(Ordering::SeqCst)
     }
 
     pub(in crate::runspace) fn is_needed(&self) -> bool {
         self.needed.load(Ordering::SeqCst) > 0
     }
 
-    /// This work waits for `target` from now on.
-    pub(in crate::runspace) fn wait_for(&self, target: &Self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        target.needed.fetch_add(1, Ordering::SeqCst);
+    /// It has ended, or will never begin.
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Work for Seat {
+    fn number(&self) -> u64 {
+        self.number
     }
 
-    pub(in crate::runspace) fn wait_no_more_for(&self, target: &Self) {
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        target.needed.fetch_sub(1, Ordering::SeqCst);
+    fn title(&self) -> String {
+        format!("`{}`", self.name())
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
+    }
+
+    fn is_on_host(&self) -> bool {
+        true
+    }
+
+    fn behind(&self) -> Vec<Arc<dyn Work>> {
+        let ahead = self.host().and_then(|host| host.ahead_of(self.id));
+        ahead.into_iter().flatten().map(|it| it as _).collect()
+    }
+
+    fn place(&self) -> String {
+        let title = self.host().map(|host| host.title());
+        title.map_or_else(String::new, |it: Title| format!(" on {it}"))
+    }
+
+    fn ahead(&self) -> Vec<Arc<dyn Work>> {
+        let ahead = self.host().map(|host| host.running_before(self.id));
+        ahead.into_iter().flatten().map(|it| it as _).collect()
+    }
+
+    fn begins_to_wait(&self) {
+        self.waiting.store(true, Ordering::SeqCst);
+    }
+
+    fn waits_no_more(&self) {
+        self.waiting.store(false, Ordering::SeqCst);
+    }
+
+    fn set_needed(&self, is_needed: bool) {
+        match is_needed {
+            true => self.needed.fetch_add(1, Ordering::SeqCst),
+            false => self.needed.fetch_sub(1, Ordering::SeqCst),
+        };
+    }
+
+    fn lend(&self) {
+        if let Some(host) = self.host() {
+            host.lend();
+        }
+    }
+}
+
+/// The end of a host, for those who wait until it is closed.
+pub(super) struct Closing {
+    number: u64,
+    host: Weak<Host>,
+    title: Title,
+}
+
+impl Closing {
+    pub(super) fn of(host: &Arc<Host>) -> Arc<Self> {
+        Arc::new(Self {
+            number: waits::number(),
+            host: Arc::downgrade(host),
+            title: host.title(),
+        })
+    }
+}
+
+impl Work for Closing {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn title(&self) -> String {
+        format!("the end of {}", self.title)
+    }
+
+    fn is_over(&self) -> bool {
+        self.host.upgrade().is_none_or(|host| host.is_closed())
+    }
+
+    fn behind(&self) -> Vec<Arc<dyn Work>> {
+        let left = self.host.upgrade().map(|host| host.left());
+        left.into_iter().flatten().map(|it| it as _).collect()
     }
 }

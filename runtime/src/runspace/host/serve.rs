@@ -42,7 +42,9 @@ impl Host {
         self.spawn(move |identity| {
             let mut runspace = Opened::new(identity);
             let end = runspace.run(&work, host.init.as_ref());
+            let here = here::enter(&work.seat);
             drop(runspace);
+            drop(here);
             host.beside_done(&work.seat);
             work.end(end);
         })
@@ -84,8 +86,15 @@ impl Host {
                 Next::Leave => None,
             };
         }
+        // Destructors are code of the user's, too, and of this host: none of them can wait for its end.
+        let name = format!("the end of the state of {}", self.title());
+        let seat = Seat::new(Some(name.into()), Arc::downgrade(self), None);
+        self.line.lock().drops_state(&seat);
+        let here = here::enter(&seat);
         drop(runspace);
-        self.line.lock().left();
+        drop(here);
+        seat.end();
+        self.line.lock().has_left(&seat);
         self.carry_on();
         self.lend();
         self.note_quiet();

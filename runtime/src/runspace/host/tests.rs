@@ -156,6 +156,9 @@ fn a_closed_line_works_off_what_it_has() {
     runs_next(&mut line, &a, &b);
     assert!(matches!(line.done(&b, &Arc::default()), Next::Leave));
     assert!(!line.is_quiet(), "its state is there still");
-    line.left();
+    let seat = Seat::new(None, Weak::new(), None);
+    line.drops_state(&seat);
+    assert!(line.left().iter().any(|it| Arc::ptr_eq(it, &seat)));
+    line.has_left(&seat);
     assert!(line.is_quiet());
 }

@@ -23,6 +23,7 @@ pub(in crate::runspace) enum Kind {
 impl Work {
     /// Says what became of it. Its place is free by then.
     pub(super) fn end(&self, end: End) {
+        self.seat.end();
         if let Kind::Invocation(core) = &self.kind {
             core.finish(end);
         }
@@ -30,6 +31,7 @@ impl Work {
 
     /// Ends what no runspace will run.
     pub(in crate::runspace) fn end_unrun(&self, reason: InvocationErrorKind) {
+        self.seat.end();
         match &self.kind {
             Kind::Invocation(core) => core.end_unrun(reason),
             Kind::Worker(ticket) => ticket.end_unrun(reason),

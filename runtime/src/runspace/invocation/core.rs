@@ -7,16 +7,16 @@ use std::time::Instant;
 
 use super::error::{InvocationError, InvocationErrorKind};
 use super::state::InvocationState;
-use crate::context::{self, Context, CurrentJob};
+use crate::context::{self, Context, CurrentJob, Places};
 use crate::debug;
 use crate::error::{PanicPayload, drop_caught};
 use crate::runspace::context::RunspaceContext;
-use crate::runspace::here::{self, Inside};
 use crate::runspace::host::{Host, Kind, Seat, Title, Work};
 use crate::stop::{OnStop, StopToken};
 use crate::sync::{Condvar, Mutex};
 use crate::trace::{self, Place};
 use crate::vigil;
+use crate::waits::Frame;
 
 /// What an invocation runs. It delivers its value itself; it owns what was captured.
 pub(in crate::runspace) type Body = Box<dyn FnOnce(&mut RunspaceContext) + Send>;
@@ -33,6 +33,8 @@ pub(in crate::runspace) struct Core {
     stop: StopToken,
     /// The job of the code that made the invocation: what runs for it, runs for that.
     job: Option<Arc<dyn CurrentJob>>,
+    /// What the code that made it lends.
+    places: Option<Arc<Places>>,
     body: Mutex<Option<Body>>,
     /// Its span, until it ends.
     trace: Mutex<Place>,
@@ -74,7 +76,8 @@ impl Core {
             host: Arc::downgrade(host),
             place: host.title(),
             stop,
-            job: here::job(),
+            job: context::current_job(),
+            places: context::places_for_others(),
             body: Mutex::new(Some(body)),
             trace: Mutex::new(trace),
             progress: Mutex::new(Progress::default()),
@@ -280,9 +283,9 @@ impl Core {
     fn context(&self) -> Context {
         Context {
             stop: Some(self.stop.clone()),
-            job: Some(Inside::before(self.job.clone(), &self.seat)),
-            // To the job it runs for, this is a thread that works for its body.
-            call: std::ptr::from_ref(self).addr(),
+            job: self.job.clone(),
+            frame: Some(Frame::of(Arc::clone(&self.seat) as _)),
+            places: self.places.clone(),
             trace: self.trace.lock().clone(),
             ..Context::default()
         }

@@ -16,9 +16,9 @@ pub use state::InvocationState;
 
 use super::context::RunspaceContext;
 use super::host::Host;
-use super::waits;
 use crate::error::drop_quietly;
 use crate::sync::Mutex;
+use crate::waits::{self, Until};
 
 /// A body that runs on a [`Runspace`](crate::Runspace) or a [`RunspacePool`](crate::RunspacePool), and
 /// the value it will have. Made by [`invoke!`](crate::invoke).
@@ -167,6 +167,9 @@ impl<R> Invocation<R> {
 
     /// Waits for the end, at most for `limit`. `None` when the time ran out.
     ///
+    /// # Panics
+    /// As [`wait`](Self::wait), if the limit is further away than the clock can tell.
+    ///
     /// ```
     /// use std::time::Duration;
     ///
@@ -179,13 +182,14 @@ impl<R> Invocation<R> {
     /// send.send(()).unwrap();
     /// assert!(invocation.wait_timeout(Duration::from_secs(60)).is_some());
     /// ```
+    #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Option<InvocationState> {
-        // A time that the clock cannot tell is as good as a very long one.
-        const LONG: Duration = Duration::from_secs(1 << 30);
-        let now = Instant::now();
-        let until = now.checked_add(limit).or_else(|| now.checked_add(LONG));
-        let ended = matches!(self.wait_until(until), Ok(true));
-        ended.then(|| self.state())
+        // A time that the clock cannot tell is none.
+        let until = Instant::now().checked_add(limit);
+        match self.wait_until(until) {
+            Ok(ended) => ended.then(|| self.state()),
+            Err(deadlock) => panic!("{}", self.core.error(deadlock)),
+        }
     }
 
     /// Waits for the end and answers the value.
@@ -215,8 +219,8 @@ impl<R> Invocation<R> {
         if self.is_finished() {
             return Ok(true);
         }
-        let targets = [Arc::clone(self.core.seat())];
-        let waiting = waits::begin(&targets, until.is_some());
+        let target = Arc::clone(self.core.seat()) as Arc<dyn waits::Work>;
+        let waiting = waits::begin(vec![vec![target]], Until::End, until.is_some());
         let _waiting = waiting.map_err(|it| InvocationErrorKind::Deadlock(it.to_string()))?;
         Ok(self.core.wait(until))
     }

@@ -20,15 +20,21 @@ use crate::foreach::executor::{Desk, Target};
 use crate::runspace::here;
 use crate::runspace::host::{Host, Kind, Seat, Work};
 use crate::runspace::invocation::InvocationErrorKind;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, thread_local};
 use crate::threads::{self, Task};
+use crate::waits;
 
 /// `on = pool(&pool)`. The throttle is the pool's maximum unless the call says otherwise.
 #[must_use]
 pub fn on_pool(pool: &RunspacePool) -> Place {
     let host = Arc::clone(pool.handle.host());
     let was_open = !host.is_closing();
-    Place(Arc::new(OnPool { host, was_open }))
+    Place(Arc::new(OnPool {
+        host,
+        was_open,
+        needed: Arc::default(),
+    }))
 }
 
 /// A pool, for one call.
@@ -36,6 +42,8 @@ struct OnPool {
     host: Arc<Host>,
     /// The call was made before the pool was closed: it comes to its end then.
     was_open: bool,
+    /// How many wait for the workers.
+    needed: Arc<AtomicUsize>,
 }
 
 impl Target for OnPool {
@@ -43,10 +51,11 @@ impl Target for OnPool {
         desk.put(task);
         let ticket = Arc::new(Ticket::new(desk));
         let work = Work {
-            seat: Seat::new(
+            seat: Seat::with_need(
                 Some("a parallel call".into()),
                 Arc::downgrade(&self.host),
                 None,
+                Arc::clone(&self.needed),
             ),
             kind: Kind::Worker(Arc::clone(&ticket)),
         };
@@ -55,6 +64,9 @@ impl Target for OnPool {
             Err(_) if self.was_open => elsewhere(desk),
             Err(_) => Err(io::Error::other(format!("{} is closed", self.host.title()))),
         };
+        if self.needed.load(Ordering::SeqCst) > 0 {
+            self.host.lend();
+        }
         // If the consumer has taken the task in the meantime, it runs in spite of an error.
         started.or_else(|error| desk.take().map_or(Ok(()), |_| Err(error)))
     }
@@ -82,8 +94,23 @@ impl Target for OnPool {
         })
     }
 
+    fn wait_for_workers(&self) -> Option<Box<dyn Any>> {
+        self.needed.fetch_add(1, Ordering::SeqCst);
+        self.host.lend();
+        Some(Box::new(Needed(Arc::clone(&self.needed))))
+    }
+
     fn is_here(&self) -> bool {
-        here::is_inside()
+        waits::is_inside(|it| it.is_on_host())
+    }
+}
+
+/// Somebody waits for the workers.
+struct Needed(Arc<AtomicUsize>);
+
+impl Drop for Needed {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
