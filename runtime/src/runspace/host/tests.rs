@@ -6,6 +6,7 @@ use super::seat::Seat;
 use super::slot::Slot;
 use super::work::{Kind, Work};
 use crate::runspace::pool::Ticket;
+use crate::waits::Work as _;
 
 fn work() -> Work {
     Work {
@@ -24,6 +25,16 @@ fn arrive(line: &mut Line) -> (Arc<Seat>, Option<Step>) {
     let seat = Arc::clone(&work.seat);
     let step = line.arrive(work).unwrap_or_else(|_| panic!("it is open"));
     (seat, step)
+}
+
+fn wait_for(seat: &Seat, target: &Seat) {
+    seat.begins_to_wait();
+    target.set_needed(true);
+}
+
+fn wait_no_more_for(seat: &Seat, target: &Seat) {
+    seat.waits_no_more();
+    target.set_needed(false);
 }
 
 fn open(line: &mut Line) -> Arc<Seat> {
@@ -100,14 +111,14 @@ fn what_is_needed_is_let_in_beside_those_that_wait_and_no_other() {
     let a = open(&mut line);
     let (_, needed) = (queue(&mut line), queue(&mut line));
     assert!(line.lend().is_none(), "nobody waits");
-    a.wait_for(&needed);
+    wait_for(&a, &needed);
     match line.lend() {
         Some(Step::Beside(work)) => assert!(Arc::ptr_eq(&work.seat, &needed)),
         _ => panic!("it is needed"),
     }
     assert!(line.lend().is_none(), "the other is not needed");
     line.beside_done(&needed);
-    a.wait_no_more_for(&needed);
+    wait_no_more_for(&a, &needed);
     assert_eq!((line.alive(), line.queued()), (1, 1));
 }
 
@@ -116,8 +127,8 @@ fn nothing_is_let_in_beside_those_that_run() {
     let mut line = line(1, 2);
     let (a, _) = (open(&mut line), open(&mut line));
     let (c, d) = (queue(&mut line), queue(&mut line));
-    a.wait_for(&c);
-    a.wait_for(&d);
+    wait_for(&a, &c);
+    wait_for(&a, &d);
     assert!(matches!(line.lend(), Some(Step::Beside(_))));
     assert!(
         line.lend().is_none(),
