@@ -83,8 +83,10 @@ fn filled() -> Dictionary<Loud, Loud> {
     (0..8).map(|n| (Loud(n), Loud(n))).collect()
 }
 
+type Use = fn(&Dictionary<Loud, Loud>);
+
 /// Each way to use a dictionary, in a word.
-fn uses() -> Vec<(&'static str, fn(&Dictionary<Loud, Loud>))> {
+fn uses() -> Vec<(&'static str, Use)> {
     vec![
         ("try_add", |it| drop(it.try_add(Loud(1), Loud(9)))),
         ("try_add of a new one", |it| {
@@ -197,7 +199,7 @@ fn of_destructors_that_panic_in_clear_all_run() {
     impl Drop for Counted {
         fn drop(&mut self) {
             self.1.fetch_add(1, Ordering::SeqCst);
-            if self.0 % 3 == 0 {
+            if self.0.is_multiple_of(3) {
                 panic!("number {}", self.0);
             }
         }
@@ -209,11 +211,6 @@ fn of_destructors_that_panic_in_clear_all_run() {
             assert!(result.is_err(), "{name}");
             assert_eq!(dropped.load(Ordering::SeqCst), 30, "{name}");
         };
-        let list = |count: u32, dropped: &Arc<AtomicUsize>| -> Vec<Counted> {
-            let one = |n| Counted(n, Arc::clone(dropped));
-            (0..count).map(one).collect()
-        };
-        let _ = list;
         check("dictionary", |count, dropped| {
             let all = Dictionary::new();
             (0..count).for_each(|n| _ = all.insert(Counted(n, Arc::clone(dropped)), n));
@@ -318,7 +315,7 @@ fn a_key_is_told_once_whatever_writers_do() {
                     while !stop.load(Ordering::Relaxed) {
                         // The table grows and shrinks under who reads it.
                         all.insert(n, n);
-                        if n % 5 != 0 {
+                        if !n.is_multiple_of(5) {
                             all.try_remove(&n);
                         }
                         n += 2;

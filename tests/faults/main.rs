@@ -21,6 +21,7 @@ mod shortage;
 mod stage;
 mod start;
 mod surroundings;
+mod telling;
 mod values;
 
 fn main() -> std::process::ExitCode {
@@ -36,6 +37,7 @@ fn main() -> std::process::ExitCode {
         shortage::ROWS,
         start::ROWS,
         surroundings::ROWS,
+        telling::ROWS,
         values::ROWS,
     ])
 }

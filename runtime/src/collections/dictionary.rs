@@ -36,6 +36,9 @@ pub struct Dictionary<K, V> {
     map: Arc<Map<K, V>>,
 }
 
+/// The entry that is there, and the one that was to be added.
+type Met<K, V> = (Entry<K, V>, Entry<K, V>);
+
 struct Map<K, V> {
     hasher: RandomState,
     shards: Shards<K, V>,
@@ -87,12 +90,7 @@ impl<K: Eq + Hash, V> Dictionary<K, V> {
     }
 
     /// Adds an entry if there is none for its key. If there is one, that and the new one.
-    #[expect(clippy::result_large_err, reason = "four pointers")]
-    fn add(
-        &self,
-        hash: u64,
-        entry: Entry<K, V>,
-    ) -> Result<Entry<K, V>, (Entry<K, V>, Entry<K, V>)> {
+    fn add(&self, hash: u64, entry: Entry<K, V>) -> Result<Entry<K, V>, Met<K, V>> {
         loop {
             let seen = self.map.shards.of(hash);
             if let Some(there) = seen.find(&*entry.key) {

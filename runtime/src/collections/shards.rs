@@ -125,8 +125,11 @@ struct Shard<K, V> {
     len: usize,
 }
 
+/// A shard and its lock, away from those of the others.
+type Part<K, V> = CachePadded<Mutex<Shard<K, V>>>;
+
 pub(super) struct Shards<K, V> {
-    all: Box<[CachePadded<Mutex<Shard<K, V>>>]>,
+    all: Box<[Part<K, V>]>,
 }
 
 impl<K, V> Shards<K, V> {

@@ -209,3 +209,36 @@ fn tell_threads(out: &mut String) {
 
 #[cfg(not(target_os = "linux"))]
 fn tell_threads(_: &mut String) {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_locked_is_told_as_busy_and_not_waited_for() {
+        let roll = &*ROLL;
+        let held = (lock(&roll.waits), lock(&roll.things));
+        let text = thread::spawn(|| {
+            let mut text = String::new();
+            tell(&mut text);
+            text
+        });
+        let text = text.join().expect("it ends while the locks are held");
+        drop(held);
+        assert!(text.contains("waits:\n  busy"), "{text}");
+        assert!(text.contains("what there is: busy"), "{text}");
+    }
+
+    #[test]
+    fn a_wait_is_there_until_it_is_over() {
+        let number = begin("what a test makes up".to_owned(), false);
+        let told = || {
+            let mut text = String::new();
+            tell(&mut text);
+            text.contains("what a test makes up")
+        };
+        assert!(told());
+        end(number);
+        assert!(!told());
+    }
+}
