@@ -43,7 +43,7 @@ pub(crate) use slot::{Run, Slot};
 pub(crate) use throttle::{Gate, Kind, Permit};
 
 use halt::Tally;
-use throttle::Climb;
+use throttle::{Climb, Seen};
 use timeout::Clock;
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -110,7 +110,7 @@ pub(crate) struct Control {
     retry: Option<Retry>,
     tally: Option<Tally>,
     gate: Option<Arc<Gate>>,
-    climb: Option<Mutex<Climb>>,
+    climb: Option<(Mutex<Climb>, Seen)>,
     #[cfg(feature = "rate")]
     rate: Option<Rate>,
     /// Items that have ended for good.
@@ -216,7 +216,9 @@ impl Control {
             retry: settings.retry,
             tally: settings.halt.map(|rule| Tally::new(rule, total)),
             gate: settings.gate.clone(),
-            climb: settings.auto.map(|most| Mutex::new(Climb::new(most))),
+            climb: settings
+                .auto
+                .map(|most| (Mutex::new(Climb::new(most)), Seen::new())),
             #[cfg(feature = "rate")]
             rate: settings.rate.clone(),
             ended: AtomicU64::new(0),
@@ -314,6 +316,9 @@ impl Control {
         if let (true, Some(clock), Some(time)) = (good, &self.clock, time) {
             clock.record(time);
         }
+        if let (Some((_, seen)), Some(time)) = (&self.climb, time) {
+            seen.note(time);
+        }
         self.ended.fetch_add(1, Ordering::Relaxed);
         let tally = self.tally.as_ref();
         tally.map_or(Verdict::GoOn, |tally| tally.count(good))
@@ -361,14 +366,20 @@ impl Control {
 
     /// The throttle to begin with, if it is looked for.
     pub(crate) fn first_throttle(&self) -> Option<usize> {
-        Some(self.climb.as_ref()?.lock().number())
+        Some(self.climb.as_ref()?.0.lock().number())
     }
 
     /// The throttle to go on with, if it is looked for.
     pub(crate) fn next_throttle(&self, now: Instant) -> Option<usize> {
-        let climb = self.climb.as_ref()?;
+        let (climb, seen) = self.climb.as_ref()?;
         let ended = self.ended.load(Ordering::Relaxed);
-        Some(climb.lock().look(ended, now))
+        let mut climb = climb.lock();
+        let before = climb.since();
+        let next = climb.look(ended, seen.read(), now);
+        if climb.since() != before {
+            seen.begin(now);
+        }
+        Some(next)
     }
 
     /// Whether no item may be sent ahead to where it runs: it may have to wait although it has a worker, or

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::debug::{self, Name};
 use crate::loan::Loan;
 use crate::per_process::PerProcess;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex};
 
 /// How many items run at once: the value of `throttle = ..`, beside a plain number.
@@ -84,13 +85,14 @@ impl Throttle {
         }
     }
 
-    /// As many as do best, as far as can be seen: begins with one for each core, and goes on in
-    /// the direction in which more items end in the same time, up to 16 for each core. For work whose
+    /// As many as do best, as far as can be seen: begins with one for each core, doubles that while more items end in the
+    /// same time, up to 16 for each core, and looks again now and then whether more or fewer do better. Where items take
+    /// a fifth of a second at most it is within a tenth of the best number's rate after about two seconds. For work whose
     /// best number nobody knows: services that answer as they like, disks, networks.
     #[must_use]
     pub fn auto() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::auto_at_most(cores * 16)
+        Self::auto_at_most(cores.saturating_mul(16))
     }
 
     /// Like [`auto`](Self::auto), with at most `most`.
@@ -364,31 +366,111 @@ impl fmt::Debug for Permit {
     }
 }
 
-/// The search for the number of items at once with which most of them end.
+/// What has been seen since one number of items at once began to be tried.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// The zero of the times below.
+    made: Instant,
+    /// When that number began, in nanoseconds.
+    since: AtomicU64,
+    /// Items that began after that and have ended, and how long they took together, in nanoseconds.
+    count: AtomicU64,
+    busy: AtomicU64,
+}
+
+impl Seen {
+    pub(crate) fn new() -> Self {
+        Self {
+            made: Instant::now(),
+            since: AtomicU64::new(0),
+            count: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
+        }
+    }
+
+    fn nanos(time: Duration) -> u64 {
+        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Another number begins. What is noted at the same moment may be lost or count for it: one item of many.
+    pub(crate) fn begin(&self, now: Instant) {
+        let now = Self::nanos(now.saturating_duration_since(self.made));
+        self.since.store(now, Ordering::Relaxed);
+        self.count.store(0, Ordering::Relaxed);
+        self.busy.store(0, Ordering::Relaxed);
+    }
+
+    /// An item has ended that took this long. One that began with another number says nothing of this one.
+    pub(crate) fn note(&self, time: Duration) {
+        let time = Self::nanos(time);
+        let began = Self::nanos(self.made.elapsed()).saturating_sub(time);
+        if began >= self.since.load(Ordering::Relaxed) {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            self.busy.fetch_add(time, Ordering::Relaxed);
+        }
+    }
+
+    /// How many items there were, and how long they took together.
+    pub(crate) fn read(&self) -> (u64, Duration) {
+        let count = self.count.load(Ordering::Relaxed);
+        let busy = self.busy.load(Ordering::Relaxed);
+        (count, Duration::from_nanos(busy))
+    }
+}
+
+/// The search for the number of items at once with which most of them end: a hill climber that doubles its
+/// number while that pays, then looks in smaller steps, rests, and looks again.
+///
+/// Rates are items a second. Where many items end while a number is tried they are counted. Where few do, a count says
+/// little, for items that began together end together; then the rate is the number of items at once over the mean
+/// time of one.
 #[derive(Debug)]
 pub(crate) struct Climb {
     most: usize,
+    /// The best number so far, and its rate once it is known.
+    best: usize,
+    rate: Option<f64>,
+    /// The number that is tried, which is `best` at rest.
     now: usize,
-    up: bool,
-    /// Items a second, with the number before this one.
-    before: Option<f64>,
+    /// What has not been tried from `best` yet, in quarters of it; the next last.
+    steps: Vec<usize>,
+    /// How long it rests when there is nothing left to try.
+    rest: Duration,
     since: Instant,
     ended: u64,
 }
 
 impl Climb {
-    /// How long one number is tried.
-    pub(crate) const STEP: Duration = Duration::from_millis(200);
+    /// How often it is looked at.
+    pub(crate) const STEP: Duration = Duration::from_millis(25);
+    /// How long one number is tried at least.
+    const TRIAL: Duration = Duration::from_millis(100);
+    /// How long the best is kept before others are tried again: at first, and where nothing changes.
+    const FIRST_REST: Duration = Duration::from_secs(2);
+    const LONGEST_REST: Duration = Duration::from_secs(8);
     /// A difference below this is chance.
     const CHANCE: f64 = 0.05;
+    /// A difference above this is another kind of work.
+    const CHANGE: f64 = 0.3;
+    /// From so many items for each that runs on, their count is exact enough.
+    const MANY: u64 = 16;
+    /// The numbers to try, in quarters of the best: upwards first, the largest step first.
+    const AROUND: [usize; 6] = [1, 2, 3, 5, 6, 8];
 
     pub(crate) fn new(most: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::starting_with(cores, most)
+    }
+
+    fn starting_with(cores: usize, most: usize) -> Self {
+        let first = cores.min(most);
         Self {
             most,
-            now: cores.min(most),
-            up: true,
-            before: None,
+            best: first,
+            rate: None,
+            now: first,
+            steps: Self::AROUND.to_vec(),
+            rest: Self::FIRST_REST,
             since: Instant::now(),
             ended: 0,
         }
@@ -398,46 +480,94 @@ impl Climb {
         self.now
     }
 
-    /// `ended` items have ended in all by `now`. Answers the number to go on with.
-    pub(crate) fn look(&mut self, ended: u64, now: Instant) -> usize {
+    /// When the number of now began to be tried.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// `ended` items have ended in all by `now`; of those that began since the number of now did, `count`, which
+    /// took `busy` together. Answers the number to go on with.
+    pub(crate) fn look(
+        &mut self,
+        ended: u64,
+        (count, busy): (u64, Duration),
+        now: Instant,
+    ) -> usize {
         let took = now.saturating_duration_since(self.since);
         let new = ended.saturating_sub(self.ended);
-        // Too few to tell: what runs takes long, and deserves as long a look.
-        if took < Self::STEP || new < 2 * self.now as u64 {
+        let running = u64::try_from(self.now).unwrap_or(u64::MAX);
+        let is_exact = new >= running.saturating_mul(Self::MANY);
+        let expected = self.rate.unwrap_or(0.0) * took.as_secs_f64();
+        let is_worse = self.now != self.best
+            && expected >= as_f64(running).max(8.0) * 2.0
+            && as_f64(new) < expected * (1.0 - Self::CHANGE);
+        // Too few to tell: what runs takes long, and deserves as long a look; unless that is why.
+        if took < Self::TRIAL || !(is_exact || is_worse || count >= running.max(2)) {
             return self.now;
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a rate, of which 52 bits will do"
-        )]
-        let rate = new as f64 / took.as_secs_f64();
-        let change = self.before.map(|before| (rate - before) / before);
-        match change {
-            // Worse than before: back.
-            Some(change) if change < -Self::CHANCE => self.up = !self.up,
-            // No better for more: fewer do as well.
-            Some(change) if change < Self::CHANCE && self.up => self.up = false,
-            _ => {}
+        let rate = match is_exact || is_worse {
+            true => as_f64(new) / took.as_secs_f64(),
+            false => as_f64(running) * as_f64(count) / busy.as_secs_f64().max(1e-9),
+        };
+        if self.now == self.best {
+            let is_at_rest = self.steps.is_empty();
+            let has_changed = self.differs(rate, Self::CHANGE);
+            if is_at_rest && !has_changed && took < self.rest {
+                return self.now;
+            }
+            if is_at_rest || has_changed {
+                self.rest = match has_changed {
+                    true => Self::FIRST_REST,
+                    false => self.rest.saturating_mul(2).min(Self::LONGEST_REST),
+                };
+                self.steps = Self::AROUND.to_vec();
+            }
+            self.rate = Some(rate);
+        } else if self
+            .rate
+            .is_none_or(|best| rate > best * (1.0 + Self::CHANCE))
+        {
+            // Further in the same direction; what lies behind is known to be worse.
+            let up = self.now > self.best;
+            self.best = self.now;
+            self.rate = Some(rate);
+            self.rest = Self::FIRST_REST;
+            self.steps = Self::AROUND.to_vec();
+            self.steps.retain(|quarters| (*quarters > 4) == up);
         }
         self.now = self.next();
-        self.before = Some(rate);
         self.since = now;
         self.ended = ended;
         self.now
     }
 
-    fn next(&mut self) -> usize {
-        let step = (self.now / 4).max(1);
-        let next = match self.up {
-            true => self.now.saturating_add(step).min(self.most),
-            false => self.now.saturating_sub(step).max(1),
-        };
-        // At an end there is only one way to go.
-        if next == self.now {
-            self.up = !self.up;
-        }
-        next
+    fn differs(&self, rate: f64, by: f64) -> bool {
+        self.rate
+            .is_some_and(|before| (rate - before).abs() > by * before)
     }
+
+    /// The next number to try; the best one when all have been.
+    fn next(&mut self) -> usize {
+        while let Some(quarters) = self.steps.pop() {
+            let next = self.best.saturating_mul(quarters) / 4;
+            let next = next.clamp(1, self.most);
+            if next != self.best {
+                // A step that is none for small numbers is not tried twice.
+                let best = self.best;
+                self.steps.retain(|it| best.saturating_mul(*it) / 4 != next);
+                return next;
+            }
+        }
+        self.best
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a rate, of which 52 bits will do"
+)]
+fn as_f64(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(all(test, loom))]
@@ -507,65 +637,154 @@ mod loom_tests {
 mod tests {
     use super::*;
 
-    /// Where the search is after `steps` looks at something that does `rate(n)` items a second.
-    fn climb(most: usize, steps: u32, rate: impl Fn(usize) -> f64) -> Vec<usize> {
-        let mut climb = Climb::new(most);
-        let (mut now, mut ended) = (climb.since, 0.0);
-        (0..steps)
-            .map(|_| {
-                let took = Duration::from_secs(10);
-                now += took;
-                ended += rate(climb.number()) * took.as_secs_f64();
-                climb.look(ended as u64, now)
-            })
-            .collect()
+    /// Bodies that sleep, and compute for some time of one of `cores` processors, which those that run share. With
+    /// more than `choke` of them at once they do half of what one does alone.
+    #[derive(Clone, Copy, Debug)]
+    struct Bodies {
+        sleep: f64,
+        compute: f64,
+        choke: usize,
     }
 
-    #[test]
-    fn what_waits_gets_all_there_is() {
-        let numbers = climb(32, 40, |n| n as f64 * 10.0);
-        assert!(numbers.contains(&32), "{numbers:?}");
-        assert!(numbers[30..].iter().all(|n| *n >= 20), "{numbers:?}");
+    const CORES: usize = 4;
+
+    impl Bodies {
+        const fn new(sleep: f64, compute: f64) -> Self {
+            Self {
+                sleep,
+                compute,
+                choke: usize::MAX,
+            }
+        }
+
+        /// Items a second with `n` at once.
+        fn rate(self, n: usize) -> f64 {
+            let n_f64 = n as f64;
+            let alone = n_f64 / (self.sleep + self.compute);
+            let rate = match self.compute > 0.0 {
+                true => alone.min(CORES as f64 / self.compute),
+                false => alone,
+            };
+            if n > self.choke {
+                self.rate(1) / 2.0
+            } else {
+                rate
+            }
+        }
+
+        fn best(self, most: usize) -> f64 {
+            (1..=most).map(|n| self.rate(n)).fold(0.0, f64::max)
+        }
     }
 
+    /// Runs such bodies for `secs` in a model of time, in which each trial is off by up to `noise` either way. Answers, for each
+    /// look, the time and the part of the best rate that there was from the look before.
+    fn climb(bodies: Bodies, most: usize, secs: f64, noise: f64) -> Vec<(f64, f64)> {
+        let mut climb = Climb::starting_with(CORES, most);
+        let start = climb.since;
+        let step = Climb::STEP.as_secs_f64();
+        let mut state = 1_u32;
+        let mut chance = move || {
+            // Knuth's and Lewis's generator.
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let unit = f64::from(state >> 8) / f64::from(1 << 24);
+            1.0 - noise + 2.0 * noise * unit
+        };
+        let mut factor = chance();
+        let (mut ended, mut time) = (0.0, 0.0);
+        let mut parts = Vec::new();
+        while time < secs {
+            let number = climb.number();
+            let rate = bodies.rate(number);
+            parts.push((time, rate / bodies.best(most)));
+            let seen_rate = rate * factor;
+            let latency = number as f64 / seen_rate;
+            time += step;
+            ended += seen_rate * step;
+            let now = start + Duration::from_secs_f64(time);
+            let since = now.saturating_duration_since(climb.since()).as_secs_f64();
+            // What began since then, and has ended.
+            let count = ((since - latency).max(0.0) * seen_rate).floor();
+            let busy = Duration::from_secs_f64(count * latency);
+            let before = climb.since();
+            let _ = climb.look(ended as u64, (count as u64, busy), now);
+            if climb.since() != before {
+                factor = chance();
+            }
+        }
+        parts
+    }
+
+    const SLEEPING: [Bodies; 4] = [
+        Bodies::new(0.0005, 0.0),
+        Bodies::new(0.005, 0.0),
+        Bodies::new(0.05, 0.0),
+        Bodies::new(0.2, 0.0),
+    ];
+    const COMPUTING: [Bodies; 3] = [
+        Bodies::new(0.0, 0.0001),
+        Bodies::new(0.0, 0.005),
+        Bodies::new(0.0, 0.1),
+    ];
+    const MIXED: [Bodies; 4] = [
+        Bodies::new(0.005, 0.001),
+        Bodies::new(0.005, 0.005),
+        Bodies::new(0.1, 0.01),
+        Bodies::new(0.001, 0.01),
+    ];
+
     #[test]
-    fn what_computes_stays_near_the_cores() {
-        let numbers = climb(64, 60, |n| n.min(4) as f64 * 10.0);
-        assert!(
-            numbers[30..].iter().all(|n| (2..=8).contains(n)),
-            "{numbers:?}"
-        );
+    fn nine_tenths_of_the_best_are_reached_in_two_seconds_and_kept() {
+        for noise in [0.0, 0.02, 0.05] {
+            for bodies in SLEEPING.into_iter().chain(COMPUTING).chain(MIXED) {
+                let most = 16 * CORES;
+                let parts = climb(bodies, most, 30.0, noise);
+                let reached = parts.iter().find(|it| it.1 >= 0.9).expect("it is reached");
+                assert!(reached.0 <= 2.0, "{bodies:?}, {noise}: {reached:?}");
+                let later: Vec<f64> = parts
+                    .iter()
+                    .filter(|it| it.0 > 2.0)
+                    .map(|it| it.1)
+                    .collect();
+                let mean = later.iter().sum::<f64>() / later.len() as f64;
+                assert!(mean >= 0.9, "{bodies:?}, {noise}: {mean}");
+            }
+        }
     }
 
     #[test]
     fn what_chokes_is_given_less() {
-        let numbers = climb(64, 60, |n| if n <= 6 { n as f64 * 10.0 } else { 10.0 });
-        let most = numbers[30..].iter().filter(|n| **n > 8).count();
-        assert_eq!(most, 0, "{numbers:?}");
+        for choke in [1, 2, 6, 20] {
+            let bodies = Bodies {
+                choke,
+                ..Bodies::new(0.01, 0.0)
+            };
+            let parts = climb(bodies, 16 * CORES, 30.0, 0.02);
+            let later: Vec<f64> = parts
+                .iter()
+                .filter(|it| it.0 > 2.0)
+                .map(|it| it.1)
+                .collect();
+            let mean = later.iter().sum::<f64>() / later.len() as f64;
+            assert!(mean >= 0.8, "{choke}: {mean}");
+        }
     }
 
-    /// What a machine that has other things to do makes of it: rates that are a tenth off, either way.
     #[test]
-    fn chance_does_not_lead_it_astray() {
-        let best = 160.0;
-        let rate = |n: usize| n.min(16) as f64 * 10.0;
-        let state = std::cell::Cell::new(1_u32);
-        let numbers = climb(64, 400, |n| {
-            // Knuth's and Lewis's generator.
-            state.set(
-                state
-                    .get()
-                    .wrapping_mul(1_664_525)
-                    .wrapping_add(1_013_904_223),
-            );
-            let chance = f64::from(state.get() >> 8) / f64::from(1 << 24);
-            rate(n) * (0.9 + 0.2 * chance)
-        });
-        let later = &numbers[40..];
-        let mean = later.iter().map(|n| rate(*n)).sum::<f64>() / later.len() as f64;
-        assert!(mean > 0.85 * best, "{mean}: {later:?}");
-        let number = later.iter().sum::<usize>() / later.len();
-        assert!((10..=26).contains(&number), "{number}: {later:?}");
+    fn no_more_than_the_most_run_at_once_and_no_less_than_one() {
+        for most in [1, 2, 3, 5, usize::MAX] {
+            let mut climb = Climb::starting_with(CORES, most);
+            let mut now = climb.since;
+            for look in 0..200_u64 {
+                now += Duration::from_millis(200);
+                let number = climb.number();
+                // As if all of them did nothing but sleep: the more the better.
+                let busy = Duration::from_millis(10).saturating_mul(u32::MAX);
+                let count = u64::from(u32::MAX).max(number as u64);
+                let number = climb.look(look, (count, busy), now);
+                assert!((1..=most).contains(&number), "{number} of {most}");
+            }
+        }
     }
 
     #[test]
@@ -584,7 +803,7 @@ mod tests {
         let mut climb = Climb::new(8);
         let number = climb.number();
         let later = climb.since + Duration::from_secs(60);
-        assert_eq!(climb.look(1, later), number);
+        assert_eq!(climb.look(1, (1, Duration::from_secs(1)), later), number);
     }
 
     #[test]
