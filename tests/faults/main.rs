@@ -15,6 +15,7 @@ mod ends;
 mod input;
 mod journals;
 mod large;
+mod limits;
 mod nesting;
 mod pools;
 mod shortage;
@@ -32,6 +33,7 @@ fn main() -> std::process::ExitCode {
         input::ROWS,
         journals::ROWS,
         large::ROWS,
+        limits::ROWS,
         nesting::ROWS,
         pools::ROWS,
         shortage::ROWS,
