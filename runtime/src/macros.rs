@@ -54,7 +54,7 @@
 /// | value | items run on | `throttle`, without one |
 /// |---|---|---|
 /// | `thread` | threads of this process that are kept for such calls | 5 |
-/// | `sequential` | the thread that reads the results, one item after the other | 1 |
+/// | `sequential` | the thread that reads the results, one item after the other; with `init(..)` one other thread | 1 |
 /// | `rayon` | rayon's global pool; `rayon(&pool)` is an `Arc<rayon::ThreadPool>` of your own | as many as the pool has threads |
 /// | `pool(&pool)` | the runspaces of a [`RunspacePool`](crate::RunspacePool) | as many as it has at most |
 /// | `process` | child processes that run this same program; `process(&pool)` are those of a pool that outlives the call | 5, or what the pool has |
@@ -108,7 +108,9 @@
 /// * `using(&name)` lends it. So does `&items`. Such a call waits for all of its items and answers
 ///   finished results; with `within = scope` it lends and streams at once.
 /// * `init(name = value)` makes one for each worker, on the worker's own thread. The body may change
-///   it, and no two items use it at the same time: the place for a connection or a scratch buffer.
+///   it, and no two items use it at the same time: the place for a connection or a scratch buffer. Workers that
+///   share their threads with others come and go, and with them what they have made: those on rayon, on a
+///   `RunspacePool`, and one that runs on the thread of a reader which waits there.
 /// * `move |item|` moves in everything that the body mentions.
 /// * `$using:name` in the body is another spelling of `using(name)`. rustfmt leaves a call that holds
 ///   one as it is, and it cannot stand inside of a format string.

@@ -129,7 +129,10 @@ mod tests {
     impl Write for Full {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.is_next = !self.is_next;
-            let count = bytes.len().min(3).min(self.most - self.taken.len());
+            let count = bytes
+                .len()
+                .min(3)
+                .min(self.most.saturating_sub(self.taken.len()));
             if count == 0 || !self.is_next {
                 return Err(io::ErrorKind::WouldBlock.into());
             }

@@ -58,7 +58,9 @@ pub(super) fn work(work: &Work, items: &TokenStream, stage: Option<Span>) -> Tok
     let may_leave = matches!(entry, Entry::Process | Entry::Cluster | Entry::Plan);
     let emits = may_leave && work.body.header.count == 2;
     let emits = emits.then(|| quote!(.emitting()));
-    let has_state = may_leave && !work.inits.is_empty();
+    // A call that keeps its states needs a thread for them, where it would have none.
+    let is_sequential = place.as_ref().is_some_and(|it| it.word == "sequential");
+    let has_state = (may_leave || is_sequential) && !work.inits.is_empty();
     let has_state = has_state.then(|| quote!(.with_state()));
     let place = place.as_ref().map(|place| on(krate, entry, place));
     let values = tuple(captures.iter().map(|capture| {

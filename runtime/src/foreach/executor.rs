@@ -37,6 +37,11 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// instead of sleeping, and is launched again.
     fn is_shared(&self) -> bool;
 
+    /// Whether items run on the thread that reads the results.
+    fn is_sequential(&self) -> bool {
+        false
+    }
+
     /// A worker begins to wait on its thread until somebody reads what it has made: until what this answers
     /// is dropped. For those who wait for the thread themselves.
     fn wait_for_reader(&self) -> Option<Box<dyn Any>> {
@@ -114,6 +119,32 @@ impl Target for Sequential {
 
     fn is_here(&self) -> bool {
         true
+    }
+
+    fn is_sequential(&self) -> bool {
+        true
+    }
+}
+
+/// A kept thread, and no second: one item after the other, in a worker that stays.
+#[derive(Debug)]
+pub(crate) struct OneThread;
+
+impl Target for OneThread {
+    fn spawn(&self, task: Task, _: &Arc<Desk>) -> io::Result<()> {
+        threads::spawn(task)
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn most(&self) -> usize {
+        1
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::control::{
     Halt, IntoProgress, IntoRate, IntoRetry, IntoThrottle, IntoTimeout, Kind, Settings,
 };
-use super::executor::{Elastic, Sequential, Target};
+use super::executor::{Elastic, OneThread, Sequential, Target};
 #[cfg(feature = "journal")]
 use super::journal::{IntoJournal, Journal};
 #[cfg(not(feature = "journal"))]
@@ -40,7 +40,6 @@ pub struct Options {
     pub(crate) resume: bool,
     #[cfg(feature = "process")]
     pub(crate) emits: bool,
-    #[cfg(feature = "process")]
     pub(crate) has_state: bool,
     #[cfg(feature = "process")]
     pub(crate) process_pool: Option<crate::process::pool::Pool>,
@@ -69,7 +68,6 @@ impl Options {
             resume: false,
             #[cfg(feature = "process")]
             emits: false,
-            #[cfg(feature = "process")]
             has_state: false,
             #[cfg(feature = "process")]
             process_pool: None,
@@ -104,6 +102,7 @@ impl Options {
     /// Where the workers run.
     pub fn on(mut self, place: Place) -> Self {
         self.target = place.0;
+        self.keep_state();
         self
     }
 
@@ -207,16 +206,18 @@ impl Options {
     }
 
     /// Each worker makes a state of its own: `init(..)`.
-    #[cfg_attr(
-        not(feature = "process"),
-        expect(unused_mut, reason = "no other process")
-    )]
     pub fn with_state(mut self) -> Self {
-        #[cfg(feature = "process")]
-        {
-            self.has_state = true;
-        }
+        self.has_state = true;
+        self.keep_state();
         self
+    }
+
+    /// A worker on the reader's thread returns from its loop with each result, and its state is gone then. So a
+    /// sequential call that has some runs on one thread of its own.
+    fn keep_state(&mut self) {
+        if self.has_state && self.target.is_sequential() {
+            self.target = Arc::new(OneThread);
+        }
     }
 
     /// The file in which items and their values are kept.

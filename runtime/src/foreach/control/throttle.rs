@@ -436,6 +436,8 @@ pub(crate) struct Climb {
     steps: Vec<usize>,
     /// How long it rests when there is nothing left to try.
     rest: Duration,
+    /// How long the last trial took: where items take long, it rests for longer.
+    trial: Duration,
     since: Instant,
     ended: u64,
 }
@@ -448,6 +450,9 @@ impl Climb {
     /// How long the best is kept before others are tried again: at first, and where nothing changes.
     const FIRST_REST: Duration = Duration::from_secs(2);
     const LONGEST_REST: Duration = Duration::from_secs(8);
+    /// And for so many times a trial, since those with fewer items cost what they are fewer.
+    const TRIALS_OF_REST: u32 = 24;
+    const LONGEST_TRIAL: Duration = Duration::from_secs(2);
     /// A difference below this is chance.
     const CHANCE: f64 = 0.05;
     /// A difference above this is another kind of work.
@@ -471,6 +476,7 @@ impl Climb {
             now: first,
             steps: Self::AROUND.to_vec(),
             rest: Self::FIRST_REST,
+            trial: Self::TRIAL,
             since: Instant::now(),
             ended: 0,
         }
@@ -512,7 +518,10 @@ impl Climb {
         if self.now == self.best {
             let is_at_rest = self.steps.is_empty();
             let has_changed = self.differs(rate, Self::CHANGE);
-            if is_at_rest && !has_changed && took < self.rest {
+            let rest = self
+                .rest
+                .max(self.trial.saturating_mul(Self::TRIALS_OF_REST));
+            if is_at_rest && !has_changed && took < rest {
                 return self.now;
             }
             if is_at_rest || has_changed {
@@ -534,6 +543,9 @@ impl Climb {
             self.rest = Self::FIRST_REST;
             self.steps = Self::AROUND.to_vec();
             self.steps.retain(|quarters| (*quarters > 4) == up);
+        }
+        if self.now != self.best || !self.steps.is_empty() {
+            self.trial = took.min(Self::LONGEST_TRIAL);
         }
         self.now = self.next();
         self.since = now;
