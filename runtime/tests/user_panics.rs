@@ -10,7 +10,7 @@ mod support;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use runspace::{
@@ -623,6 +623,194 @@ fn results_that_nobody_reads_are_dropped_one_by_one() {
         drop(results);
         *ALIVE.lock().unwrap_or_else(|it| it.into_inner()) = None;
         assert_eq!(TWICE.load(Ordering::Relaxed), 0);
+    });
+}
+
+/// A value whose destructor panics whatever happens: two of them in one piece of drop glue end the process.
+struct Mean;
+
+impl Drop for Mean {
+    fn drop(&mut self) {
+        panic!("mean");
+    }
+}
+
+#[test]
+fn destructors_that_panic_one_after_the_other_do_not_meet() {
+    within(60, || {
+        // What came before its turn.
+        let started = Arc::new(AtomicU64::new(0));
+        let seen = started.clone();
+        let mut results = foreach_parallel!(
+            0..8_u64,
+            throttle = 4,
+            buffer = 8,
+            ordered = true,
+            using(started),
+            |n| {
+                started.fetch_add(1, Ordering::SeqCst);
+                if n == 1 {
+                    until(runspace::stopping);
+                }
+                Mean
+            }
+        );
+        std::mem::forget(results.next().unwrap());
+        until(|| seen.load(Ordering::SeqCst) == 8);
+        drop(results);
+        // Outputs of items whose turn has not come.
+        let mut results = foreach_parallel!(0..4_u64, throttle = 4, ordered = true, |n, job| {
+            if n == 1 {
+                until(runspace::stopping);
+            }
+            (0..3).for_each(|_| job.emit(Mean));
+        });
+        std::mem::forget(results.next().unwrap());
+        drop(results);
+        // A finished call.
+        let numbers = [0, 1, 2, 3];
+        let mut results = foreach_parallel!(&numbers, |_n| Mean);
+        std::mem::forget(results.next().unwrap());
+        drop(results);
+        // A job's outputs that nobody receives.
+        let job = foreach_parallel!(0..4_u64, |_n| Mean).into_job();
+        job.wait();
+        assert_eq!(job.state(), JobState::Completed);
+        drop(job);
+        let job = runspace::start_thread_job!(|job| (0..3).for_each(|_| job.emit(Mean)));
+        std::mem::forget(job.join().unwrap());
+        // State that a runspace is left with, and a value that nobody fetches.
+        let runspace = runspace::Runspace::open().unwrap();
+        for _ in 0..2 {
+            let made = runspace::invoke!(&runspace, |rs| {
+                rs.set_state((Mean, 1_u8)).map_or((), std::mem::forget);
+                rs.set_state((Mean, 1_u16)).map_or((), std::mem::forget);
+                Mean
+            });
+            made.wait();
+        }
+        runspace.close();
+        assert_eq!(foreach_parallel!(0..10_u64, |n| n).sum::<u64>(), 45);
+    });
+}
+
+/// An input of which one part panics.
+struct Input {
+    next: u64,
+    breaks: &'static str,
+}
+
+impl Iterator for Input {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.next += 1;
+        assert!(self.breaks != "next" || self.next != 5, "bad next");
+        (self.next <= 9).then_some(self.next)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        assert!(self.breaks != "size_hint" || self.next < 5, "bad size_hint");
+        (0, None)
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        assert!(
+            self.breaks != "drop" || std::thread::panicking(),
+            "bad drop"
+        );
+    }
+}
+
+macro_rules! inputs {
+    ($name:ident, $pool:ident, on = $($on:tt)*) => {
+        #[test]
+        fn $name() {
+            within(60, || {
+                let $pool = RunspacePool::builder().max(3).open().unwrap();
+                for (breaks, good) in [("next", 4), ("size_hint", 5), ("drop", 9)] {
+                    let input = Input { next: 0, breaks };
+                    let results = foreach_parallel!(input, on = $($on)*, |n| n);
+                    let (values, errors): (Vec<_>, Vec<_>) = results.outcomes().partition(Result::is_ok);
+                    assert_eq!((values.len(), errors.len()), (good, 1), "{breaks}");
+                    let text = errors[0].as_ref().unwrap_err().to_string();
+                    assert!(text.contains(&format!("bad {breaks}")), "{text}");
+                }
+                let results = foreach_parallel!(
+                    0..20_u64,
+                    on = $($on)*,
+                    retry = 1,
+                    retry_if = |result| {
+                        assert!(!matches!(result, Err(3)), "bad predicate");
+                        false
+                    },
+                    |n| if n % 2 == 1 { Err(n) } else { Ok(n) }
+                );
+                let outcomes: Vec<_> = results.outcomes().collect();
+                assert_eq!(outcomes.len(), 20);
+                let errors: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
+                assert_eq!(errors.len(), 1);
+                assert_eq!(errors[0].index(), Some(3));
+                assert!(errors[0].to_string().contains("bad predicate"), "{}", errors[0]);
+            });
+        }
+    };
+}
+
+inputs!(on_threads_an_input_breaks_in_words, _pool, on = thread);
+#[cfg(feature = "rayon")]
+inputs!(on_rayon_an_input_breaks_in_words, _pool, on = rayon);
+inputs!(on_a_pool_an_input_breaks_in_words, pool, on = pool(&pool));
+inputs!(in_sequence_an_input_breaks_in_words, _pool, on = sequential);
+inputs!(on_processes_an_input_breaks_in_words, _pool, on = process);
+
+/// A key that panics when it is hashed or compared.
+#[derive(Clone, Copy)]
+struct Key(u64, bool);
+
+/// Keys that tell it to do so.
+static BAD_KEYS: AtomicU64 = AtomicU64::new(0);
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, to: &mut H) {
+        assert!(!self.1 || BAD_KEYS.load(Ordering::SeqCst) != 1, "bad hash");
+        to.write_u64(0); // all in one bucket
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        let is_bad = self.1 || other.1;
+        assert!(!is_bad || BAD_KEYS.load(Ordering::SeqCst) != 2, "bad eq");
+        self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+#[test]
+fn a_key_that_panics_leaves_its_dictionary_in_order() {
+    within(60, || {
+        let dictionary = runspace::collections::Dictionary::new();
+        (0..40).for_each(|n| assert!(dictionary.try_add(Key(n, false), n).is_ok()));
+        for bad in [1, 2] {
+            BAD_KEYS.store(bad, Ordering::SeqCst);
+            let results = foreach_parallel!(0..20_u64, using(dictionary.clone()), |n| {
+                match n % 4 {
+                    0 => dictionary.try_get(&Key(n, n == 8)),
+                    1 => Some(u64::from(dictionary.insert(Key(n, n == 9), n))),
+                    2 => dictionary.try_remove(&Key(100 + n, n == 10)),
+                    _ => Some(dictionary.get_or_add(Key(n, n == 11), |_| n)),
+                }
+            });
+            let failed = results.outcomes().filter(Result::is_err).count();
+            assert_eq!(failed, 4, "{bad}");
+            BAD_KEYS.store(0, Ordering::SeqCst);
+            assert_eq!(dictionary.len(), 40);
+            (0..40).for_each(|n| assert!(dictionary.try_get(&Key(n, true)).is_some()));
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::error::ItemError;
+use crate::error::{ItemError, drop_quietly};
 use crate::sync::atomic::AtomicUsize;
 
 /// Holds what came early. No larger than what is taken and not consumed, because the feeder stops
@@ -126,6 +126,21 @@ impl<R> Reorder<R> {
     fn advance(&mut self) -> Place<R> {
         self.head += 1;
         self.places.pop_front().expect("a front place")
+    }
+}
+
+/// One by one: of two destructors that panic in one piece of glue, the second would end the process.
+impl<R> Drop for Reorder<R> {
+    fn drop(&mut self) {
+        for place in self.places.drain(..) {
+            match place {
+                Place::Outputs(outputs, _) | Place::Failed(outputs, _) => {
+                    outputs.into_iter().for_each(drop_quietly);
+                }
+                Place::Value(value) => drop_quietly(value),
+                Place::Waiting => {}
+            }
+        }
     }
 }
 

@@ -414,10 +414,11 @@ impl<R> Results<R> {
                 drop_quietly(event);
             }
         }
-        drop_quietly(std::mem::replace(
-            &mut self.source,
-            Source::Finished(VecDeque::new()),
-        ));
+        let rest = Source::Finished(VecDeque::new());
+        match std::mem::replace(&mut self.source, rest) {
+            Source::Finished(outcomes) => outcomes.into_iter().for_each(drop_quietly),
+            live @ Source::Live(_) => drop_quietly(live),
+        }
     }
 }
 
