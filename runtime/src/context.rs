@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) is_consumer: bool,
     /// Which try of its item the code is part of, from 1; 0 outside of one.
     pub(crate) attempt: u32,
+    /// The body that runs has said that its value is whole, although it may have been told to stop.
+    pub(crate) has_finished: bool,
     /// The shared places that the code runs on.
     pub(crate) places: Option<Arc<Places>>,
     /// Where it is to tracing. Of use to [`enter`] only: what a thread is in already, no context of its
@@ -120,13 +122,39 @@ pub(crate) fn current_stop() -> Option<StopToken> {
 }
 
 pub(crate) fn current_stop_is_set() -> bool {
-    let look = |it: &RefCell<Context>| {
-        it.borrow()
-            .stop
-            .as_ref()
-            .is_some_and(StopToken::is_stopping)
-    };
-    CURRENT.try_with(look).unwrap_or(false)
+    with_current_stop(StopToken::is_stopping).unwrap_or(false)
+}
+
+/// What `look` makes of the token of this thread, if it has one.
+pub(crate) fn with_current_stop<V>(look: impl FnOnce(&StopToken) -> V) -> Option<V> {
+    let look = |it: &RefCell<Context>| it.borrow().stop.as_ref().map(look);
+    CURRENT.try_with(look).ok().flatten()
+}
+
+/// Notes that the body which runs has all of its value.
+pub(crate) fn set_finished() {
+    let _ = CURRENT.try_with(|it| it.borrow_mut().has_finished = true);
+}
+
+/// Whether the body that has just ended said that it had all of its value. Asked once: the next body speaks for itself.
+pub(crate) fn take_finished() -> bool {
+    let take = |it: &RefCell<Context>| std::mem::take(&mut it.borrow_mut().has_finished);
+    CURRENT.try_with(take).unwrap_or(false)
+}
+
+/// Decides whether the value of the body that has just returned is whole, where [`was_cut_off`] is asked only later: a stop
+/// that comes meanwhile makes no difference any more.
+pub(crate) fn note_return() {
+    if !current_stop_is_set() {
+        set_finished();
+    }
+}
+
+/// Whether what the body on this thread has returned is half a value: it was told to stop before, by the token of this
+/// thread, and has not said that it was done.
+pub(crate) fn was_cut_off() -> bool {
+    let is_whole = take_finished();
+    current_stop_is_set() && !is_whole
 }
 
 /// The job that code runs for.
@@ -174,10 +202,14 @@ pub(crate) fn current_attempt() -> u32 {
         .max(1)
 }
 
-/// Sets what [`current_attempt`] answers, without changing anything else.
+/// Begins try number `attempt` of an item, without changing anything else.
 #[cfg(feature = "process")]
-pub(crate) fn set_attempt(attempt: u32) {
-    let _ = CURRENT.try_with(|it| it.borrow_mut().attempt = attempt);
+pub(crate) fn begin_attempt(attempt: u32) {
+    let _ = CURRENT.try_with(|it| {
+        let mut context = it.borrow_mut();
+        context.attempt = attempt;
+        context.has_finished = false;
+    });
 }
 
 pub(crate) fn is_consumer() -> bool {

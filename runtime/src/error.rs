@@ -163,7 +163,8 @@ pub(crate) fn drop_quietly<T>(value: T) {
 pub enum Cause {
     /// The body panicked on this item.
     Panicked(PanicPayload),
-    /// The call was stopped before this item was finished; nothing failed.
+    /// The call was stopped before this item was finished; nothing failed. A value that the body returned after it was
+    /// told to stop, without a word that it had [`finished`](crate::finished), is dropped.
     Stopped,
     /// The body took longer than the call's `timeout`, which was this when it was given up.
     TimedOut(Duration),

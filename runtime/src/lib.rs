@@ -7,7 +7,7 @@
 //! * [`start_thread_job!`] runs a block in the background and answers a [`Job`] with a state, outputs, a
 //!   place in a [`JobQueue`] and a line in the table of [`jobs`].
 //! * [`scope`] lets parallel calls borrow and stream at once. [`stopping`] tells a body that it is no
-//!   longer wanted.
+//!   longer wanted; what it returns then is no result, unless it says that it was [`finished`].
 //!
 //! The model is PowerShell's family of parallel commands; the README has a table from one to the other.
 //!
@@ -170,7 +170,7 @@ pub use runspace::{
     RunspaceState,
 };
 pub use scope::{Scope, scope};
-pub use stop::{StopToken, stop_token, stopping};
+pub use stop::{StopToken, finished, stop_token, stopping};
 
 /// Makes a function a job, which [`start_job!`] starts in another process by its name.
 ///

@@ -176,6 +176,12 @@
 /// When the `deadline` passes no item starts any more and those that run are stopped in the same way. All of them
 /// are reported, as [`Cause::DeadlinePassed`](crate::Cause::DeadlinePassed); so is an input that had not been taken to its end.
 ///
+/// A body that is stopped in another way, by the call's [token](crate::Results::stop_token), [`Halt::now`](crate::Halt::now), a
+/// drop part-way or the end of the job around it, may see `stopping()` and leave with half a value. So what it returns
+/// after it was told to stop is no result, on any back end: its item ends as [`Cause::Stopped`](crate::Cause::Stopped).
+/// A body that has all of its value nevertheless says so: `|x| runspace::finished(work(x))`, see
+/// [`finished`](crate::finished). A body that returned before the stop has its result.
+///
 /// With `retry` an item that panicked, crashed, ran out of its `timeout` or answered an `Err` is tried again. On
 /// threads that takes a copy of the item, made before it runs, so items are `Clone`. A body that
 /// emits may have emitted before it failed, and does so again.
@@ -263,7 +269,8 @@
 /// * Items are known by their content, not by their place: the hash is of what serde is told of the item, so
 ///   no value is ever given to another item, in whatever order they come. Of equal items as many
 ///   are passed over as were finished. A `HashSet` has no order to be known by; a `HashMap` is put in order.
-/// * An item is finished if it has a value that is no `Err`. Everything else is run again.
+/// * An item is finished if it has a value that is no `Err`. Everything else is run again, such as an item whose body
+///   returned after it was told to stop: its value may be half a one.
 /// * An input that has changed is told. Items that are new run. That it has fewer items than are finished is an
 ///   error before anything runs; that it did not have a finished item is one behind all results, once it
 ///   has been taken to its end. `Journal::new(path).may_change(true)` is for those who mean it: then

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::context;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Condvar, Mutex};
 
 /// Asks a call or a job to stop, and tells its body that it was asked.
@@ -40,7 +40,8 @@ pub(crate) trait OnStop: Send + Sync {
 /// A place in the tree of requests. It is part of the tree while there is a [`StopToken`] of it; the last
 /// one that goes leaves its children to its parent, so that a stop from above goes on to reach them.
 struct Inner {
-    stopped: AtomicBool,
+    /// What there is to know of it, as bits: 0 while nothing has happened.
+    marks: AtomicU8,
     /// The tokens that there are. Links within the tree are not counted. A counter like that of an `Arc`, of
     /// which no model has to explore anything.
     tokens: std::sync::atomic::AtomicUsize,
@@ -51,6 +52,11 @@ struct Inner {
     /// Where this token is registered, to leave it when dropped.
     parent: Mutex<Option<(Arc<Inner>, u64)>>,
 }
+
+/// A stop was asked for.
+const STOPPED: u8 = 1;
+/// Some body has said that its value is whole: see [`finished`].
+const HAS_FINISHED: u8 = 2;
 
 #[derive(Default)]
 struct Links {
@@ -116,7 +122,7 @@ impl StopToken {
     fn make(inherits: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
-                stopped: AtomicBool::new(false),
+                marks: AtomicU8::new(0),
                 tokens: std::sync::atomic::AtomicUsize::new(1),
                 inherits,
                 links: Mutex::new(Links::default()),
@@ -144,7 +150,21 @@ impl StopToken {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         // Acquire: who sees the stop of a child sees that of the parent, which came before it.
-        self.inner.stopped.load(Ordering::Acquire)
+        self.inner.marks.load(Ordering::Acquire) & STOPPED != 0
+    }
+
+    /// Whether the end of an item needs no closer look: no stop was asked for, and no body calls [`finished`].
+    #[inline]
+    pub(crate) fn is_unmarked(&self) -> bool {
+        self.inner.marks.load(Ordering::Acquire) == 0
+    }
+
+    /// Has the ends of items be looked at from here on, because a body calls [`finished`].
+    fn mark_finished(&self) {
+        // Bodies may call it for each item, and share the token: written once, it stays in all caches.
+        if self.inner.marks.load(Ordering::Relaxed) & HAS_FINISHED == 0 {
+            self.inner.marks.fetch_or(HAS_FINISHED, Ordering::Relaxed);
+        }
     }
 
     /// Sleeps for `limit`, or less if a stop comes first. True when stopping.
@@ -253,7 +273,7 @@ impl Inner {
         self.links.lock().children.clear();
         drop(moving);
         // A stop that came while they moved may have looked for them in the other place.
-        let is_stopped = |it: &Self| it.stopped.load(Ordering::SeqCst);
+        let is_stopped = |it: &Self| it.marks.load(Ordering::SeqCst) & STOPPED != 0;
         if is_stopped(self) || heir.is_some_and(|it| is_stopped(&it)) {
             children.iter().for_each(stop);
         }
@@ -291,7 +311,7 @@ fn adopt(parent: &Arc<Inner>, child: &Arc<Inner>) {
 fn stop(first: &Arc<Inner>) {
     let mut ahead = vec![Arc::clone(first)];
     while let Some(inner) = ahead.pop() {
-        if inner.stopped.swap(true, Ordering::SeqCst) {
+        if inner.marks.fetch_or(STOPPED, Ordering::SeqCst) & STOPPED != 0 {
             continue;
         }
         let (children, listeners) = {
@@ -309,6 +329,9 @@ fn stop(first: &Arc<Inner>) {
 
 /// Whether the code that runs now was asked to stop: the `StopToken` of the innermost parallel
 /// item or job on this thread. False outside of one.
+///
+/// A body that leaves early for this reason returns whatever is at hand. It is no result of the item, whose outcome is the
+/// reason of the stop; a body that has all of its value nevertheless says so with [`finished`].
 ///
 /// ```
 /// use runspace::foreach_parallel;
@@ -333,4 +356,34 @@ pub fn stopping() -> bool {
 #[must_use]
 pub fn stop_token() -> StopToken {
     context::current_stop().unwrap_or_default()
+}
+
+/// Says that `value` is whole, and hands it through: for a body that looks at [`stopping`], or stops its own call, and has
+/// done all of its work nevertheless.
+///
+/// A body that leaves early because it is to stop has half a value. So what a body returns after it was told to stop is no
+/// result: its item ends as [stopped](crate::ItemError::is_stopped) (or with the reason of the stop, such as
+/// [`Cause::DeadlinePassed`](crate::Cause::DeadlinePassed)), a `journal` has it run again, and its job or invocation is
+/// Stopped. Only the body can know better:
+///
+/// ```
+/// use runspace::foreach_parallel;
+///
+/// let results = foreach_parallel!(0..1_000_000_u64, throttle = 2, |n| {
+///     if n == 77 {
+///         runspace::stop_token().stop(); // there is nothing to look for any more
+///         return runspace::finished(Some(n));
+///     }
+///     None
+/// });
+/// assert_eq!(results.flatten().next(), Some(77));
+/// ```
+///
+/// It speaks of the innermost item, job or invocation that runs on this thread, once; a body that emits says
+/// `finished(())` when it has emitted everything. Of no effect elsewhere, and of none on an item whose time is over: past
+/// its `timeout`, or the `deadline` of its call, an item has ended, whatever its body does.
+pub fn finished<V>(value: V) -> V {
+    context::with_current_stop(StopToken::mark_finished);
+    context::set_finished();
+    value
 }

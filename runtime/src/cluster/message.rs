@@ -187,7 +187,8 @@ pub(crate) enum Said {
     TimedOut(Duration),
     /// Its process has failed.
     Crashed(String),
-    /// It was stopped while it ran.
+    /// It was stopped while it ran: its body was left, or has returned after it was told to stop without a word that it
+    /// was done.
     Stopped,
     /// It has not begun, and will not.
     NotRun,

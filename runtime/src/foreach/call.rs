@@ -377,6 +377,22 @@ impl Call {
         self.closed.load(Ordering::Relaxed) || self.stop.is_stopping()
     }
 
+    /// Whether the end of an item is to be looked at, in a call without limits.
+    #[inline]
+    pub(crate) fn needs_a_look(&self) -> bool {
+        self.closed.load(Ordering::Relaxed) || !self.stop.is_unmarked()
+    }
+
+    /// Why an item, whose body has returned or left at `emit`, has no value all the same. `is_cut_off`: it was told to
+    /// stop before. Past the deadline no value counts: on threads the items that run are given up just then.
+    pub(crate) fn why_no_value(&self, is_cut_off: bool) -> Option<Cause> {
+        let is_late = || {
+            let control = self.control.as_ref();
+            control.is_some_and(|it| it.passed_deadline().is_some())
+        };
+        (is_cut_off || is_late()).then(|| self.end_came_first(true))
+    }
+
     /// Has no item start any more. What runs comes to its end; [`StopToken::stop`] stops that too.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -422,6 +438,7 @@ impl Call {
             job: self.context.job.clone(),
             is_consumer: context::is_consumer(),
             attempt: 0,
+            has_finished: false,
             places: self.places.clone(),
             trace: self.context.trace.clone(),
         })
@@ -585,10 +602,15 @@ impl Call {
         self.took_all.store(true, Ordering::Release);
     }
 
+    /// Whether the input has come to its end by itself.
+    pub(crate) fn took_all(&self) -> bool {
+        self.took_all.load(Ordering::Acquire)
+    }
+
     /// Whether every item that the input has got to a worker, once the call is over.
     #[cfg(feature = "journal")]
     pub(crate) fn saw_all(&self) -> bool {
-        self.took_all.load(Ordering::Acquire) && !self.is_closed()
+        self.took_all() && !self.is_closed()
     }
 
     pub(crate) fn end_input(&self) {

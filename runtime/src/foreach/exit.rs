@@ -18,6 +18,7 @@ use crate::context::{self, Context, Entered, Place, Places};
 use crate::error::{Cause, ItemError, drop_caught, drop_quietly};
 use crate::judge::Judgement;
 use crate::loan::Loan;
+use crate::stop::StopToken;
 use crate::trace::Runner;
 
 /// Where the items of one worker end.
@@ -161,6 +162,7 @@ impl<T, R> Exit<T, R> {
         let context = Context {
             stop,
             attempt,
+            has_finished: false,
             ..context
         };
         Some(Begun {
@@ -177,21 +179,81 @@ impl<T, R> Exit<T, R> {
         }
     }
 
-    /// The item has a value.
+    /// The item has a value. False if no other begins on this worker.
     #[inline]
-    pub(crate) fn value(&self, index: u64, value: R) {
+    pub(crate) fn value(&self, index: u64, value: R) -> bool {
         match self.slot {
-            None => self.lane.put(Event::Value(index, value)),
-            Some(_) => self.judged(index, value, Judgement::Good),
+            None => self.put_end(Event::Value(index, value)),
+            Some(_) => {
+                self.judged_with_limits(index, value, Judgement::Good);
+                false
+            }
         }
     }
 
-    /// The item has a value, which may be that of a failure.
-    pub(crate) fn judged(&self, index: u64, value: R, judgement: Judgement) {
-        let Some(slot) = &self.slot else {
-            return self.lane.put(Event::Value(index, value));
+    /// The item has a value, which may be that of a failure. False if no other begins on this worker.
+    pub(crate) fn judged(&self, index: u64, value: R, judgement: Judgement) -> bool {
+        match self.slot {
+            None => self.put_end(Event::Value(index, value)),
+            Some(_) => {
+                self.judged_with_limits(index, value, judgement);
+                false
+            }
+        }
+    }
+
+    /// Ends an item of a call without limits. One look at the call does for two things: whether the body was told to
+    /// stop before it returned, so that its value may be half a one, and whether another item begins.
+    #[inline(always)]
+    fn put_end(&self, event: Event<R>) -> bool {
+        if self.call().needs_a_look() {
+            return self.put_end_after_a_look(event);
+        }
+        self.lane.put(event);
+        true
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_end_after_a_look(&self, event: Event<R>) -> bool {
+        let call = self.call();
+        let event = match call.why_no_value(context::was_cut_off()) {
+            None => event,
+            Some(cause) => {
+                let index = event.index();
+                drop_quietly(event);
+                Event::Failed(index, ItemError::new(Some(index), cause, call.site.clone()))
+            }
         };
-        let Some(mut run) = slot.end() else {
+        self.lane.put(event);
+        !call.is_closed()
+    }
+
+    /// The item of a call with limits that the body has returned from, if it is still the worker's and its end is that of
+    /// its body: not if the body was told to stop before, and has not said that it was done.
+    fn end_of_body(&self) -> Option<Run<T>> {
+        let run = self.slot.as_ref()?.end()?;
+        let is_cut_off = context::was_cut_off();
+        self.follow_token(&run);
+        match self.call().why_no_value(is_cut_off) {
+            None => Some(run),
+            Some(cause) => {
+                self.fail(run, cause);
+                None
+            }
+        }
+    }
+
+    /// A body that stops its token stops its call, whether or not the items of the call have tokens of their own. When
+    /// the supervisor stops the token of an item, it has taken the item away before.
+    fn follow_token(&self, run: &Run<T>) {
+        if run.token.as_ref().is_some_and(StopToken::is_stopping) {
+            self.call().stop.stop();
+        }
+    }
+
+    fn judged_with_limits(&self, index: u64, value: R, judgement: Judgement) {
+        let Some(mut run) = self.end_of_body() else {
             return drop_quietly(value);
         };
         if judgement == Judgement::Again {
@@ -215,12 +277,12 @@ impl<T, R> Exit<T, R> {
         );
     }
 
-    /// The item, which emits, has come to its end.
-    pub(crate) fn ended(&self, index: u64) {
-        let Some(slot) = &self.slot else {
-            return self.lane.put(Event::Ended(index));
-        };
-        if let Some(mut run) = slot.end()
+    /// The item, which emits, has come to its end. False if no other begins on this worker.
+    pub(crate) fn ended(&self, index: u64) -> bool {
+        if self.slot.is_none() {
+            return self.put_end(Event::Ended(index));
+        }
+        if let Some(mut run) = self.end_of_body()
             && self.let_go(&mut run)
         {
             self.settle(
@@ -230,6 +292,7 @@ impl<T, R> Exit<T, R> {
                 Some(run.since.elapsed()),
             );
         }
+        false
     }
 
     /// The body has panicked, or was stopped.
@@ -239,7 +302,10 @@ impl<T, R> Exit<T, R> {
             return self.lane.put(Event::Failed(index, error));
         };
         match slot.end() {
-            Some(run) => self.fail(run, cause),
+            Some(run) => {
+                self.follow_token(&run);
+                self.fail(run, cause);
+            }
             None => drop_quietly(cause),
         }
     }

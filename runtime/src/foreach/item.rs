@@ -131,13 +131,15 @@ impl<'a, R> ItemContext<'a, R> {
         }
     }
 
-    /// Whether the item is to stop: because its call is, or because it ran out of its `timeout`.
+    /// Whether the item is to stop: because its call is, or because it ran out of its `timeout`. A body that returns then
+    /// ends as stopped, after the outputs that it has emitted, unless it says that it has [`finished`](crate::finished).
     #[must_use]
     pub fn stopping(&self) -> bool {
         self.stop_token().is_stopping()
     }
 
-    /// The token of the item, to hand to a callback or a thread of the body's own.
+    /// The token of the item, to hand to a callback or a thread of the body's own. A body that stops it stops its call, at
+    /// the end of the item at the latest.
     #[must_use]
     pub fn stop_token(&self) -> StopToken {
         match &self.inner {

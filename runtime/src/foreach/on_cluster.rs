@@ -758,6 +758,8 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
                 self.failed(name, item, true, Cause::Cluster(error), took);
             }
             Said::Stopped => {
+                // Perhaps it was stopped from inside: by a body, which has the token of its call there too.
+                self.call.stop.stop();
                 let cause = self.call.end_came_first(true);
                 self.failed(name, item, false, cause, took);
             }

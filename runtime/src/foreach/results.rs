@@ -31,7 +31,8 @@ use crate::waits::Frame;
 ///   Then the first failure, if any, is re-raised. [`wait`](Self::wait) says it in words.
 /// * Part-way, or while the thread unwinds: stops. No item starts any more, running ones see
 ///   [`stopping`](crate::stopping), and when the drop returns nothing of the call is running and what it captured is
-///   dropped. [`stop`](Self::stop) says it in words. Only an input that has hung in `next` for a second is left
+///   dropped. A `journal` has those items run again, unless their bodies say that they have
+///   [`finished`](crate::finished). [`stop`](Self::stop) says it in words. Only an input that has hung in `next` for a second is left
 ///   behind; what it brings one day is dropped.
 ///
 /// # In a future that may be cancelled
@@ -193,6 +194,9 @@ impl<R> Results<R> {
     /// The token that stops this call: to stop it from another thread or from a body, after which
     /// the stream yields what was finished and ends.
     ///
+    /// An item is finished when its body has returned before the stop, or says so: see [`finished`](crate::finished). The
+    /// others end as [stopped](crate::ItemError::is_stopped), whatever their bodies return.
+    ///
     /// ```
     /// use runspace::foreach_parallel;
     ///
@@ -263,6 +267,15 @@ impl<R> Results<R> {
         super::CallJournal {
             ledger: ledger.cloned(),
         }
+    }
+
+    /// Tells, once the results have been read, whether all items of the input were taken to be run.
+    pub(crate) fn took_all(&self) -> impl Fn() -> bool + use<R> {
+        let call = match &self.source {
+            Source::Live(live) => Some(Arc::clone(&live.call)),
+            Source::Finished(_) => None,
+        };
+        move || call.as_ref().is_none_or(|call| call.took_all())
     }
 
     pub(crate) fn site(&self) -> &CallSite {

@@ -11,7 +11,8 @@ use crate::judge::Judgement;
 use crate::process::entry::Note;
 use crate::trace;
 
-/// The item has a value, which may be that of a failure.
+/// The item has a value, which may be that of a failure. Its body was not told to stop before it returned, or was done
+/// nevertheless: that is decided where it runs, since only there it is known what the body could see.
 pub(super) fn value<T, R>(
     exit: &Exit<T, R>,
     name: Try,
@@ -20,6 +21,10 @@ pub(super) fn value<T, R>(
     judgement: Judgement,
     time: Duration,
 ) {
+    if let Some(cause) = exit.call().why_no_value(false) {
+        drop_quietly(value);
+        return failed(exit, name, item, false, cause, time);
+    }
     let pause = match judgement {
         Judgement::Again => exit.pause_after(name.attempt),
         _ => None,
@@ -44,6 +49,10 @@ pub(super) fn value<T, R>(
 
 /// The item, which emits, has come to its end.
 pub(super) fn ended<T, R>(exit: &Exit<T, R>, name: Try, item: T, time: Duration) {
+    if let Some(cause) = exit.call().why_no_value(false) {
+        drop_quietly(item);
+        return exit.end_failed(name, cause, Some(time));
+    }
     if let_go(exit, name, item, time) {
         exit.settle(name, End::Good, Event::Ended(name.index), Some(time));
     }

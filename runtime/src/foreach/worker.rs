@@ -88,7 +88,7 @@ impl<'w, T, R> Worker<'w, T, R> {
             batch.each(|exit, index, item| {
                 let value = body(item);
                 let judgement = judge(&value);
-                exit.judged(index, value, judgement);
+                exit.judged(index, value, judgement)
             });
         });
     }
@@ -130,7 +130,7 @@ impl<'w, T, R> Worker<'w, T, R> {
                     item,
                     &ItemContext::new(&exit.lane, index, exit.has_limits()),
                 );
-                exit.ended(index);
+                exit.ended(index)
             });
         });
     }
@@ -138,6 +138,8 @@ impl<'w, T, R> Worker<'w, T, R> {
     /// `run` has the loop that is compiled around a body, the rest is the same for all of them.
     fn each(&mut self, run: &mut dyn FnMut(&mut Batch<'_, '_, T, R>)) {
         self.has_run = true;
+        // What `init` may have said is none of the first item's affair.
+        context::take_finished();
         while let Some(first) = self.next() {
             let start = Instant::now();
             let index = first.0;
@@ -290,6 +292,7 @@ impl<'w, T, R> Worker<'w, T, R> {
         };
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut batch))) {
             batch.entered = None;
+            context::take_finished();
             let cause = body_cause(batch.call, payload);
             batch.exit.failed(batch.current(), cause);
         }
@@ -352,16 +355,23 @@ struct Batch<'a, 'w, T, R> {
 }
 
 impl<T, R> Batch<'_, '_, T, R> {
-    /// Has `one` run each item.
+    /// Has `one` run each item, as long as it says that another may begin: it has looked at the call just then.
     #[inline(always)]
-    fn each(&mut self, mut one: impl FnMut(&Exit<T, R>, u64, T)) {
+    fn each(&mut self, mut one: impl FnMut(&Exit<T, R>, u64, T) -> bool) {
         // Not as one `Option`, which would be written to memory for each item.
         let Some((mut index, mut item)) = self.first() else {
             return;
         };
         loop {
-            one(self.exit, index, item);
-            match self.next() {
+            let goes_on = one(self.exit, index, item);
+            if self.has_limits {
+                self.entered = None;
+                return;
+            }
+            if !goes_on {
+                return;
+            }
+            match self.supply.own().next() {
                 Some(next) => (index, item) = next,
                 None => return,
             }
@@ -379,16 +389,10 @@ impl<T, R> Batch<'_, '_, T, R> {
         Some(first)
     }
 
-    /// The next item to run. What a stop leaves is ended elsewhere, see [`Worker::give_up_rest`].
-    ///
-    /// Inlined for what goes on and on, which is little.
-    #[inline(always)]
+    /// The next item to run after one that has panicked. What a stop leaves is ended elsewhere, see
+    /// [`Worker::give_up_rest`].
     fn next(&mut self) -> Option<Numbered<T>> {
-        if self.has_limits {
-            self.entered = None;
-            return None;
-        }
-        if self.call.is_closed() {
+        if self.has_limits || self.call.is_closed() {
             return None;
         }
         self.supply.own().next()

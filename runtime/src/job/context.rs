@@ -87,7 +87,7 @@ impl<T> JobContext<T> {
     }
 
     /// What a body returns. Unlike [`emit`](Self::emit) it is taken even when the job is being
-    /// stopped: the work is done.
+    /// stopped: it may be part of the value only, which the state of the job tells.
     pub(super) fn deliver(&self, value: T) {
         match &self.inner {
             Inner::Here(port) => port.deliver(value),

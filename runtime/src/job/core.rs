@@ -275,6 +275,7 @@ impl Core {
     pub(super) fn context(self: &Arc<Self>) -> Context {
         Context {
             attempt: 0,
+            has_finished: false,
             places: self.places.clone(),
             stop: Some(self.stop.clone()),
             job: Some(Arc::new(Current(Arc::clone(self)))),

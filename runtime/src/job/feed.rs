@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 use super::backend::{Backend, OnThread};
-use super::core::{Core, End, Origin};
+use super::core::{Core, Origin};
 use super::error::JobErrorKind;
 use super::handle::Job;
 use super::port::{Outputs, Port};
@@ -104,14 +104,18 @@ impl<T> Feeder<T> {
         self.port.core.title()
     }
 
-    /// The job has ended. As with any job, one that was asked to stop is Stopped unless it failed.
+    /// The job has ended. Whether its body was told to stop before it returned is for the caller to know: as with any
+    /// job, one that was is Stopped, and one that had returned before is Completed.
     pub(crate) fn finish(self, end: Result<(), JobErrorKind>) {
-        let stopping = self.port.core.stop_token().is_stopping();
-        let end: End = match end {
-            Ok(()) if stopping => Err(JobErrorKind::Stopped),
-            end => end,
-        };
         self.port.core.finish(end);
+    }
+
+    /// What a job ends with of which nothing has failed. `saw_all`: all that there was to do has come to its end.
+    pub(crate) fn end_without_failure(&self, saw_all: bool) -> Result<(), JobErrorKind> {
+        match self.port.core.stop_token().is_stopping() && !saw_all {
+            true => Err(JobErrorKind::Stopped),
+            false => Ok(()),
+        }
     }
 }
 

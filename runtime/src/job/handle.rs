@@ -233,8 +233,10 @@ impl<T> Job<T> {
     /// dropped. A running body cannot be ended from outside: it ends at its next
     /// [`emit`](crate::JobContext::emit), or where it looks at [`stopping`](crate::stopping) or
     /// sleeps on its [`StopToken`](crate::StopToken). The parallel calls and the jobs that it has
-    /// started are asked too. A job that has been asked ends as Stopped even if its body comes to its
-    /// end; what it has put out can be received.
+    /// started are asked too. A job that was asked before its body returned ends as Stopped even if the body comes to its
+    /// end, on threads and in processes alike: what it has put out can be received, the value that it returned too (not
+    /// from a cluster), and [`join`](Self::join) is the error. A body that has done all of its work says that it has
+    /// [`finished`](crate::finished); then the job is Completed.
     ///
     /// Asking twice, or asking a job that has ended, is harmless.
     ///

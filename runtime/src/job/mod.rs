@@ -86,7 +86,12 @@ where
     M: FnOnce(C) -> T + Send + 'static,
     T: Output + 'static,
 {
-    let body = move |job: &JobContext<T>| job.deliver(maker(captures));
+    let body = move |job: &JobContext<T>| {
+        let value = maker(captures);
+        // Before it is delivered: a stop by its receiver comes after the end of the body.
+        surroundings::note_return();
+        job.deliver(value);
+    };
     start(options, Location::caller(), body)
 }
 

@@ -39,14 +39,20 @@ impl<R: Send + 'static> Results<R> {
 fn feed<R>(results: Results<R>, feeder: Feeder<R>) {
     let _entered = context::enter(feeder.context());
     let mut first: Option<ItemError> = None;
+    let took_all = results.took_all();
+    let mut has_stopped = false;
     for outcome in results.outcomes() {
         match outcome {
             Ok(value) => feeder.output(value),
-            Err(error) if error.is_stopped() => {}
+            Err(error) if error.is_stopped() => has_stopped = true,
             // The end of the job records the first one.
             Err(error) if first.is_none() => first = Some(error),
             Err(error) => feeder.record(Level::Error, error.to_string()),
         }
     }
-    feeder.finish(first.map_or(Ok(()), |error| Err(JobErrorKind::Item(error))));
+    let end = match first {
+        Some(error) => Err(JobErrorKind::Item(error)),
+        None => feeder.end_without_failure(took_all() && !has_stopped),
+    };
+    feeder.finish(end);
 }

@@ -316,6 +316,7 @@ where
 
 fn feed<T>(results: Results<T>, feeder: Feeder<T>) {
     let mut end = Ok(());
+    let took_all = results.took_all();
     for outcome in results.outcomes() {
         match outcome {
             Ok(value) => feeder.output(value),
@@ -334,5 +335,6 @@ fn feed<T>(results: Results<T>, feeder: Feeder<T>) {
             }
         }
     }
+    let end = end.and_then(|()| feeder.end_without_failure(took_all()));
     feeder.finish(end);
 }

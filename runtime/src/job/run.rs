@@ -79,12 +79,13 @@ fn run(core: &Arc<Core>) -> End {
     core.begin(Some(thread::current().id()));
     let entered = context::enter(core.context());
     let caught = catch_unwind(AssertUnwindSafe(|| body(core)));
+    let was_cut_off = context::was_cut_off();
     drop(entered);
     match caught {
         Err(payload) if !payload.is::<StopMarker>() => {
             Err(JobErrorKind::Panicked(PanicPayload::new(payload)))
         }
-        Ok(()) if !core.stop_token().is_stopping() => Ok(()),
+        Ok(()) if !was_cut_off => Ok(()),
         _ => Err(JobErrorKind::Stopped),
     }
 }

@@ -36,7 +36,8 @@ pub enum JobState {
     Completed,
     /// Its body panicked, or it could not be run at all.
     Failed,
-    /// It was asked to stop and has ended, however much of its work it had done by then.
+    /// It was asked to stop before its body returned, and has ended. However much of its work it had done by then, it is
+    /// not Completed unless the body says that it has [`finished`](crate::finished).
     Stopped,
 }
 

@@ -60,8 +60,20 @@ fn a_stop_reaches_what_feeds() {
     assert!(stop.is_stopping());
     assert_eq!(job.state(), JobState::Stopping);
     feeder.output(1);
-    feeder.finish(Ok(()));
+    let end = feeder.end_without_failure(false);
+    feeder.finish(end);
     assert_eq!(job.state(), JobState::Stopped);
+    assert_eq!(job.receive(), [1]);
+}
+
+#[test]
+fn a_stop_that_comes_after_the_work_is_done_changes_nothing() {
+    let (job, feeder, _) = feed::<i32>("call");
+    feeder.output(1);
+    job.stop();
+    let end = feeder.end_without_failure(true);
+    feeder.finish(end);
+    assert_eq!(job.state(), JobState::Completed);
     assert_eq!(job.receive(), [1]);
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::message::{Announcement, Meaning, Said};
 use crate::context::{self, Context, CurrentJob};
+use crate::error::drop_quietly;
 use crate::judge::Judgement;
 use crate::key::CallKey;
 use crate::process::entry::{CodecReport, Note, Panicked, What, catch, flush_output};
@@ -557,6 +558,10 @@ impl<'a, T: DeserializeOwned, R: Serialize> SlotLoop<'a, T, R> {
     ) {
         self.each(&mut |_, item, _| {
             let value = body(item);
+            if context::was_cut_off() {
+                drop_quietly(value);
+                return (Said::Stopped, Vec::new());
+            }
             let meaning = Meaning::from(judge(&value));
             match written(&value) {
                 Ok(bytes) => (Said::Value(meaning), bytes),
@@ -582,7 +587,11 @@ impl<'a, T: DeserializeOwned, R: Serialize> SlotLoop<'a, T, R> {
                 outputs: PhantomData,
             });
             body(item, context);
-            (Said::Ended, Vec::new())
+            let said = match context::was_cut_off() {
+                true => Said::Stopped,
+                false => Said::Ended,
+            };
+            (said, Vec::new())
         });
     }
 

@@ -53,13 +53,16 @@ impl Halt {
         }
     }
 
-    /// Starts no more items, and lets those that run come to their end.
+    /// Starts no more items, and lets those that run come to their end. They are not told to stop, so their values are
+    /// results like any other.
     pub const fn soon() -> Self {
         Self::new(false)
     }
 
     /// Starts no more items, and stops those that run: as [`Results::stop_token`](crate::Results::stop_token)
-    /// does, so a process is ended and a body on a thread sees [`stopping`](crate::stopping).
+    /// does, so a process is ended and a body on a thread sees [`stopping`](crate::stopping). What a body returns after
+    /// that is no result, and counts as neither: its item ends as stopped, unless the body says that it has
+    /// [`finished`](crate::finished).
     pub const fn now() -> Self {
         Self::new(true)
     }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// A file that a call keeps a record in: the value of `journal = ..`, beside a plain path.
 ///
+/// Finished is an item whose body has returned before it was told to stop, or has said that its value is whole
+/// ([`finished`](crate::finished)). Half a value of a body that left early is not written, and the item runs again.
+///
 /// ```
 /// use runspace::{Journal, foreach_parallel};
 ///

@@ -100,7 +100,11 @@ impl<T: DeserializeOwned> Running<T> {
                 Ok(note) => return Event::Note(Note::said_in(note, pid)),
                 Err(_) => Err(strange(Kind::Record)),
             },
-            Kind::Done => Ok(()),
+            Kind::Done => match frame.value() {
+                Ok(false) => Ok(()),
+                Ok(true) => return self.cut_off(),
+                Err(_) => Err(strange(Kind::Done)),
+            },
             Kind::Panicked => match frame.value() {
                 Ok(panicked) => Err(Failure::Panicked(panicked)),
                 Err(_) => Err(strange(Kind::Panicked)),
@@ -112,6 +116,12 @@ impl<T: DeserializeOwned> Running<T> {
             kind => Err(strange(kind)),
         };
         self.end(end)
+    }
+
+    /// The body has left because it was told to. What it returned is an output, and not the value of the job.
+    fn cut_off(&mut self) -> Event<T> {
+        self.end(Ok(()));
+        Event::End(Err(Failure::Stopped))
     }
 
     fn end(&mut self, end: Result<(), Failure>) -> Event<T> {

@@ -23,12 +23,13 @@ pub(crate) fn serve_call<C: DeserializeOwned, T: Serialize>(io: &mut ChildIo, bo
     let sender = io.sender.clone();
     run(io, || {
         let value = body(captures);
+        let was_cut_off = context::was_cut_off();
         flush_output();
         let sent = sender.value(Kind::Output, &value);
         // Before the end is told: a job whose destructor panics has failed.
         drop(value);
         if sent {
-            sender.plain(Kind::Done, &());
+            sender.plain(Kind::Done, &was_cut_off);
         }
     });
 }
@@ -49,8 +50,9 @@ pub(crate) fn serve_job<C: DeserializeOwned, T: Serialize>(
     let sender = io.sender.clone();
     run(io, || {
         body(captures, job);
+        let was_cut_off = context::was_cut_off();
         flush_output();
-        sender.plain(Kind::Done, &());
+        sender.plain(Kind::Done, &was_cut_off);
     });
 }
 

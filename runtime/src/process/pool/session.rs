@@ -732,6 +732,7 @@ fn receive<T, R: DeserializeOwned>(
             },
             Told::Panicked(panicked) => Outcome::Failed(item, Failure::Panicked(panicked)),
             Told::Codec(report) => Outcome::Failed(item, Failure::there(report)),
+            Told::CutOff => Outcome::Failed(item, Failure::Stopped),
             Told::Ended | Told::Output => Outcome::Ended(item),
         });
     }

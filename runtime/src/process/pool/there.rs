@@ -12,6 +12,7 @@ use super::super::entry::{ChildIo, CodecReport, Panicked, Sender, What, catch, f
 use super::super::sys::memory::resident;
 use super::super::wire::{Kind, Label, SendError};
 use crate::context::{self, Context};
+use crate::error::drop_quietly;
 use crate::judge::Judgement;
 use crate::key::CallKey;
 use crate::stop::StopToken;
@@ -38,6 +39,8 @@ pub(super) enum Told {
     Output,
     /// The item has ended without (another) value.
     Ended,
+    /// The body has returned after it was told to stop, and has not said that it was done.
+    CutOff,
     Panicked(Panicked),
     Codec(CodecReport),
 }
@@ -143,6 +146,9 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
     pub(crate) fn run<F: FnMut(T) -> R>(&mut self, mut body: F) {
         self.each(|sender, label, end_follows, item| {
             let value = body(item);
+            if context::was_cut_off() {
+                return tell_cut_off(sender, label.index, value);
+            }
             tell_value(sender, label.index, &Told::Value, value, !end_follows);
         });
     }
@@ -155,6 +161,9 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
     {
         self.each(|sender, label, end_follows, item| {
             let value = body(item);
+            if context::was_cut_off() {
+                return tell_cut_off(sender, label.index, value);
+            }
             let told = match judge(&value) {
                 Judgement::Good => Told::Value,
                 Judgement::Bad => Told::Bad,
@@ -177,7 +186,11 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
                 outputs: PhantomData,
             };
             body(item, &context);
-            sender.plain(Kind::Item, &(label.index, Told::Ended));
+            let told = match context::was_cut_off() {
+                true => Told::CutOff,
+                false => Told::Ended,
+            };
+            sender.plain(Kind::Item, &(label.index, told));
         });
     }
 
@@ -197,7 +210,13 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
             let mut parcels = match frame.kind {
                 Kind::Items => frame.into_parcels(),
                 // The end of the run.
-                _ => return,
+                _ => {
+                    // The token is that of the process, and a body has stopped it: the next run needs another process.
+                    if self.io.stop().is_stopping() {
+                        self.retire(&sender);
+                    }
+                    return;
+                }
             };
             // The parent sees whether a short batch has been read; of a long one it has to be told.
             if !std::mem::replace(&mut is_ready, true) && !is_short {
@@ -208,7 +227,7 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
                     return;
                 }
                 let end_follows = self.io.bare && is_last && self.io.has_next(Kind::EndRun);
-                context::set_attempt(label.attempt);
+                context::begin_attempt(label.attempt);
                 let ended = catch(|| match parcel.value::<T>() {
                     Ok(item) => one(&sender, label, end_follows, item),
                     Err(error) => {
@@ -225,14 +244,26 @@ impl<T: DeserializeOwned, R: Serialize> ItemLoop<'_, T, R> {
                 let ChildIo { wear, recycle, .. } = &mut *self.io;
                 let worn = wear.is_worn(recycle);
                 if worn {
-                    self.worn = true;
-                    flush_output();
-                    sender.plain(Kind::Retire, &());
+                    self.retire(&sender);
                     return;
                 }
             }
         }
     }
+
+    /// Makes room for a fresh worker.
+    fn retire(&mut self, sender: &Sender) {
+        self.worn = true;
+        flush_output();
+        sender.plain(Kind::Retire, &());
+    }
+}
+
+/// Ends an item without the half a value that its body has made of it.
+fn tell_cut_off<R>(sender: &Sender, index: u64, value: R) {
+    drop_quietly(value);
+    flush_output();
+    sender.plain(Kind::Item, &(index, Told::CutOff));
 }
 
 /// Sends `value` for an item, `now` or with what is sent next. False if it cannot be sent; that is told

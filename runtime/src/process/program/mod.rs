@@ -102,8 +102,9 @@ impl Program {
     pub(crate) fn end(self) -> Result<(), Failure> {
         let exit = self.handle().wait(None).unwrap_or(Exit::Unknown);
         match exit.is_success() {
+            // However it ended: a program may answer SIGTERM with code 0. One that had ended before was not stopped.
+            _ if self.handle().was_stopped() => Err(Failure::Stopped),
             true => Ok(()),
-            false if self.handle().was_stopped() => Err(Failure::Stopped),
             false => Err(Failure::Crashed(self.child.crash())),
         }
     }

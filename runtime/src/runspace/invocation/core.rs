@@ -267,7 +267,7 @@ impl Core {
     fn judge(&self, ended: thread::Result<()>) -> End {
         match ended {
             Err(payload) => Err(InvocationErrorKind::Panicked(PanicPayload::new(payload))),
-            Ok(()) if self.stop.is_stopping() => Err(InvocationErrorKind::Stopped),
+            Ok(()) if context::was_cut_off() => Err(InvocationErrorKind::Stopped),
             Ok(()) => Ok(()),
         }
     }

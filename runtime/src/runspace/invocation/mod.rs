@@ -16,6 +16,7 @@ pub use state::InvocationState;
 
 use super::context::RunspaceContext;
 use super::host::Host;
+use crate::context;
 use crate::error::drop_quietly;
 use crate::sync::Mutex;
 use crate::waits::{self, Until};
@@ -34,6 +35,9 @@ use crate::waits::{self, Until};
 ///
 /// What stops the code that makes an invocation, a stop of its job or of its parallel call, stops
 /// the invocation too.
+///
+/// What a body returns after it was told to stop is not the value of the invocation, which is Stopped then, unless the body
+/// says that it has [`finished`](crate::finished).
 ///
 /// # Invocations that wait for invocations
 ///
@@ -70,6 +74,7 @@ impl<R: Send + 'static> Invocation<R> {
         let inside = Arc::clone(&value);
         let body = move |runspace: &mut RunspaceContext| {
             let value = body(runspace);
+            context::note_return();
             *inside.lock() = Some(value);
         };
         let core = Core::new(host, name, source, Box::new(body));
