@@ -7,11 +7,14 @@ mod support;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use runspace::StopToken;
 use support::within;
 
 /// Nanoseconds on the clock that all processes of a machine share.
@@ -35,6 +38,23 @@ fn most_at_once(spans: &[(u64, u64)]) -> usize {
         most = most.max(now);
     }
     usize::try_from(most).unwrap()
+}
+
+/// Tells that an item runs, and waits in it until it is told to stop.
+fn until_told(running: &Path) {
+    std::fs::write(running, "").unwrap();
+    while !runspace::stopping() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Stops `token` when an item waits for that.
+fn stop_when_told(token: StopToken, running: &Path) -> JoinHandle<()> {
+    let running = running.to_owned();
+    std::thread::spawn(move || {
+        support::until(|| running.exists());
+        token.stop();
+    })
 }
 
 macro_rules! conformance {
@@ -421,6 +441,119 @@ macro_rules! conformance {
                     let passed = |it: &runspace::ItemError| matches!(it.cause(), Cause::DeadlinePassed { .. });
                     assert!(errors().all(passed), "{outcomes:?}");
                     assert!(errors().any(|it| it.index().is_none()), "the input had more");
+                });
+            }
+
+            #[test]
+            fn what_is_returned_after_a_stop_is_no_result() {
+                within(60, || {
+                    let folder = tempfile::tempdir().unwrap();
+                    let running = folder.path().join("running");
+                    let own = running.clone();
+                    let mut results = foreach_parallel!(0..4_u64, on = $($on)*, throttle = 2, using(own), |n| {
+                        until_told(&own);
+                        n
+                    });
+                    let report = results.report();
+                    let stopper = stop_when_told(results.stop_token(), &running);
+                    let outcomes: Vec<_> = results.outcomes().collect();
+                    stopper.join().unwrap();
+                    assert!(!outcomes.is_empty());
+                    let is_stopped = |it: &Result<u64, runspace::ItemError>| matches!(it, Err(it) if it.is_stopped());
+                    assert!(outcomes.iter().all(is_stopped), "{outcomes:?}");
+                    assert_eq!((report.succeeded(), report.failed()), (0, 0), "{report}");
+                    assert_eq!(report.stopped(), outcomes.len() as u64, "{report}");
+                });
+            }
+
+            #[test]
+            fn an_err_after_a_stop_is_no_failure_and_is_not_tried_again() {
+                within(60, || {
+                    let folder = tempfile::tempdir().unwrap();
+                    let running = folder.path().join("running");
+                    let own = running.clone();
+                    let results = foreach_parallel!(0..4_u64, on = $($on)*, throttle = 2, retry = 3, using(own), |n| {
+                        until_told(&own);
+                        Err::<(), u64>(n)
+                    });
+                    let stopper = stop_when_told(results.stop_token(), &running);
+                    let outcomes: Vec<_> = results.outcomes().collect();
+                    stopper.join().unwrap();
+                    assert!(!outcomes.is_empty());
+                    for outcome in &outcomes {
+                        let error = outcome.as_ref().unwrap_err();
+                        assert!(error.is_stopped() && error.attempt() == 1, "{error}");
+                    }
+                });
+            }
+
+            #[test]
+            fn an_item_that_emits_and_is_told_to_stop_ends_as_stopped() {
+                within(60, || {
+                    for ordered in [false, true] {
+                        let folder = tempfile::tempdir().unwrap();
+                        let running = folder.path().join("running");
+                        let own = running.clone();
+                        let results = foreach_parallel!(
+                            [7_u64],
+                            on = $($on)*,
+                            ordered = ordered,
+                            using(own),
+                            |n, job| {
+                                job.emit(n);
+                                until_told(&own);
+                            }
+                        );
+                        let stopper = stop_when_told(results.stop_token(), &running);
+                        let mut outcomes: Vec<_> = results.outcomes().collect();
+                        stopper.join().unwrap();
+                        let error = outcomes.pop().unwrap().unwrap_err();
+                        assert!(error.is_stopped() && error.index() == Some(0), "{error}");
+                        // The output was under way as the stop came.
+                        assert!(outcomes.len() <= 1 && outcomes.iter().flatten().all(|it| *it == 7), "{outcomes:?}");
+                    }
+                });
+            }
+
+            #[test]
+            fn a_body_that_has_finished_says_so() {
+                within(60, || {
+                    for has_limits in [false, true] {
+                        let folder = tempfile::tempdir().unwrap();
+                        let running = folder.path().join("running");
+                        let own = running.clone();
+                        let retry = u32::from(has_limits);
+                        let results = foreach_parallel!([7_u64], on = $($on)*, retry = retry, using(own), |n| {
+                            until_told(&own);
+                            runspace::finished(n)
+                        });
+                        let stopper = stop_when_told(results.stop_token(), &running);
+                        let values: Vec<u64> = results.outcomes().flatten().collect();
+                        stopper.join().unwrap();
+                        assert_eq!(values, [7]);
+                    }
+                });
+            }
+
+            #[test]
+            fn one_that_has_finished_does_not_speak_for_the_next() {
+                within(60, || {
+                    // Cheap items, which move by the hundred; each that is odd has finished.
+                    let results = foreach_parallel!(0..4_000_u64, on = $($on)*, throttle = 1, |n| {
+                        if n == 3_000 {
+                            runspace::stop_token().stop();
+                        }
+                        if n % 2 == 1 { runspace::finished(n) } else { n }
+                    });
+                    let mut stopped = None;
+                    for outcome in results.outcomes() {
+                        match outcome {
+                            Ok(n) => assert!(n != 3_000, "half a value"),
+                            Err(error) if error.index() == Some(3_000) => stopped = Some(error.is_stopped()),
+                            Err(error) => assert!(error.is_stopped(), "{error}"),
+                        }
+                    }
+                    assert_eq!(stopped, Some(true));
                 });
             }
 

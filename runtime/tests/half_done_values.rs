@@ -80,6 +80,23 @@ fn assert_told_apart(outcomes: &[Result<u64, ItemError>], told: impl Fn(&Cause) 
     assert!(cut_off > 0, "{outcomes:?}");
 }
 
+/// The journal agrees: what is done is whole, and of what is not it has no value.
+#[track_caller]
+fn assert_no_half_value(journal: &Path) {
+    let text = fs::read_to_string(journal).unwrap();
+    let lines = text
+        .lines()
+        .map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap());
+    for line in lines.filter(|it| it["event"] == "item") {
+        let value = line["value"].as_u64();
+        match line["outcome"].as_str().unwrap() {
+            "done" => assert!(value >= Some(WHOLE), "{line}"),
+            "stopped" | "timed out" | "deadline passed" => assert_eq!(value, None, "{line}"),
+            outcome => panic!("{outcome}: {line}"),
+        }
+    }
+}
+
 macro_rules! call {
     ([$($on:tt)*], $folder:expr, $way:expr, $together:expr, [$($option:tt)*]) => {{
         let folder: PathBuf = $folder.to_owned();
@@ -116,6 +133,7 @@ macro_rules! half_done {
                 within(60, || {
                     let folder = tempfile::tempdir().unwrap();
                     first(folder.path());
+                    assert_no_half_value(&folder.path().join("run.jsonl"));
                     let results = call!([$($on)*], folder.path(), Way::Whole, false, []);
                     let mut values: Vec<u64> = results.collect();
                     values.sort_unstable();
@@ -160,8 +178,12 @@ macro_rules! half_done {
                     let halt = runspace::Halt::now().success(1);
                     let results = call!([$($on)*], folder, Way::UntilTold, $together, [halt = halt,]);
                     let outcomes: Vec<_> = results.outcomes().collect();
-                    assert_told_apart(&outcomes, |it| matches!(it, Cause::Stopped));
-                    assert_eq!(outcomes.iter().flatten().count(), 1);
+                    let values: Vec<u64> = outcomes.iter().flatten().copied().collect();
+                    assert_eq!(values, [WHOLE], "{outcomes:?}");
+                    // One at a time, the others have not begun.
+                    if $together {
+                        assert_told_apart(&outcomes, |it| matches!(it, Cause::Stopped));
+                    }
                 });
             }
 
