@@ -12,6 +12,7 @@ mod chaos;
 mod common;
 mod crashes;
 mod ends;
+mod half_done;
 mod input;
 mod journals;
 mod large;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
         chaos::ROWS,
         crashes::ROWS,
         ends::ROWS,
+        half_done::ROWS,
         input::ROWS,
         journals::ROWS,
         large::ROWS,
