@@ -319,6 +319,8 @@ fn said_of(failure: Failure) -> Said {
 struct Away<T> {
     attempt: u32,
     value: T,
+    /// An output came after the stop, and was dropped.
+    has_lost: bool,
     /// A place among all calls that share the throttle.
     _permit: Option<Permit>,
     _span: Place,
@@ -635,6 +637,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
         let away = Away {
             attempt,
             value,
+            has_lost: false,
             _permit: self.permit.take(),
             _span: span.unwrap_or_default(),
         };
@@ -723,6 +726,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
         if let Said::Output = said {
             return self.output(name, value);
         }
+        let has_lost = self.away.get(&name.index).is_some_and(|it| it.has_lost);
         let Some(item) = self.back(name) else {
             return;
         };
@@ -738,6 +742,11 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
                     self.failed(name, item, may_pass, cause, took);
                 }
             },
+            // The stop came before its end, as it does for a body here that is left where it emits.
+            Said::Ended if has_lost => {
+                let cause = self.call.end_came_first(true);
+                self.failed(name, item, false, cause, took);
+            }
             Said::Ended => settle::ended(self.worker.exit(), name, item, took),
             Said::Panicked(panicked) => {
                 let cause = Cause::Panicked(panicked.into_payload());
@@ -769,8 +778,12 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
     }
 
     fn output(&mut self, name: Try, value: &[u8]) {
-        let is_it = |it: &Away<T>| it.attempt == name.attempt;
-        if self.call.stop.is_stopping() || !self.away.get(&name.index).is_some_and(is_it) {
+        let away = self.away.get_mut(&name.index);
+        let Some(away) = away.filter(|it| it.attempt == name.attempt) else {
+            return;
+        };
+        if self.call.stop.is_stopping() {
+            away.has_lost = true;
             return;
         }
         match from_bytes::<R>(value) {

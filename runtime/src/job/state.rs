@@ -12,6 +12,8 @@ use std::fmt;
 ///     └──> Stopped  └──> Completed
 /// ```
 ///
+/// A job that is Stopping may end as Failed or Completed too: its body panics, or had returned before it was asked.
+///
 /// It prints as PowerShell prints it, which is the name of the variant.
 ///
 /// ```
