@@ -293,3 +293,52 @@ fn a_worker_whose_token_was_stopped_from_inside_serves_no_other_call() {
         }
     });
 }
+
+/// A job on a cluster is a call with one item, whose half value stays where it was made.
+#[test]
+#[cfg(all(target_os = "linux", feature = "cluster"))]
+fn a_job_on_a_cluster_is_stopped_unless_its_body_says_that_it_has_finished() {
+    use runspace::start_job;
+    use support::nats::Server;
+    within(60, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(2);
+        for is_whole in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let running = folder.path().join("running");
+            let own = running.clone();
+            let job = start_job!(on = cluster(&cluster), using(own, is_whole), {
+                until_told(&own);
+                match is_whole {
+                    true => runspace::finished(WHOLE),
+                    false => HALF,
+                }
+            });
+            let own = folder.path().join("emits");
+            let emits = own.clone();
+            let emitting: Job<u64> =
+                start_job!(on = cluster(&cluster), using(own, is_whole), |job| {
+                    job.emit(HALF);
+                    until_told(&own);
+                    if is_whole {
+                        runspace::finished(());
+                    }
+                });
+            until(|| running.exists() && emits.exists() && emitting.has_more_data());
+            job.stop();
+            emitting.stop();
+            if is_whole {
+                assert_eq!(job.wait(), JobState::Completed);
+                assert_eq!(job.join().unwrap(), WHOLE);
+                assert_eq!(emitting.wait(), JobState::Completed);
+                assert_eq!(emitting.receive(), [HALF]);
+            } else {
+                assert_stopped(job, &[]);
+                assert_stopped(emitting, &[HALF]);
+            }
+        }
+    });
+}
