@@ -32,7 +32,12 @@ impl<'a, T: Send + 'a> Feeder<'a, T> {
             mut intake,
         } = self;
         let mut round = Round::Full;
-        while let (Round::Full, Some(room)) = (&round, intake.wait_for_room()) {
+        // Not for room when the input is at its end: the last item may be the one that takes the room, and wait for
+        // this thread.
+        while matches!(round, Round::Full) {
+            let Some(room) = intake.wait_for_room() else {
+                break;
+            };
             round = intake.round(|intake| input.pull(room, intake, workers));
         }
         if !matches!(round, Round::Broken) {
