@@ -61,6 +61,10 @@ const KNOWN: &[(&str, Meets)] = &[
     ("panics-beside-processes", |it| {
         it.place.is_process() && it.broken.is_some()
     }),
+    // An item that waits for the consumer keeps its place of a shared throttle.
+    ("places-of-emitters", |it| {
+        it.emits && matches!(it.throttle, Throttling::Shared(_) | Throttling::Named(_))
+    }),
     ("calls-on-the-own-pool", |it| {
         let on_pool = |work| {
             matches!(
