@@ -157,12 +157,29 @@ pub struct Payload {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Capture {
+    #[serde(with = "as_text")]
     pub case: Case,
     pub number: u64,
     /// The process that runs the call.
     pub program: u32,
     token: Token,
     trap: Trap,
+}
+
+/// A case leaves fields out where it is written down, which cannot be done on the way to a process.
+mod as_text {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Case;
+
+    pub fn serialize<S: Serializer>(case: &Case, to: S) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(case).unwrap().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Case, D::Error> {
+        serde_json::from_str(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
 }
 
 impl Capture {

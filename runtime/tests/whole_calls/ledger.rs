@@ -1,7 +1,7 @@
 //! The ledger of live values: each value of a case has a [`Token`], and a token is live from its making to its
 //! drop. One that is dropped twice, or not at all, is a fault of the call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +24,8 @@ struct Ledger {
     live: HashMap<u64, (u64, Of)>,
     /// Tokens that were dropped and were not live.
     twice: Vec<(u64, u64, Of)>,
+    /// Cases whose values were forgotten on purpose. Some of them may still be dropped.
+    written_off: HashSet<u64>,
 }
 
 static LEDGER: Mutex<Option<Ledger>> = Mutex::new(None);
@@ -57,7 +59,8 @@ impl Drop for Token {
     fn drop(&mut self) {
         let mut ledger = ledger();
         let ledger = ledger.get_or_insert_default();
-        if ledger.live.remove(&self.id) != Some((self.case, self.of)) {
+        let was_live = ledger.live.remove(&self.id) == Some((self.case, self.of));
+        if !was_live && !ledger.written_off.contains(&self.case) {
             ledger.twice.push((self.case, self.id, self.of));
         }
     }
@@ -104,14 +107,18 @@ pub fn live_of_others(case: u64) -> usize {
     all.filter(|it| it.0 != case).count()
 }
 
-/// What was dropped twice, over all cases so far.
+/// What was dropped twice since this was asked last.
 pub fn dropped_twice() -> Vec<(u64, u64, Of)> {
-    ledger().as_ref().map_or(Vec::new(), |it| it.twice.clone())
+    let mut ledger = ledger();
+    ledger
+        .as_mut()
+        .map_or(Vec::new(), |it| std::mem::take(&mut it.twice))
 }
 
 /// Forgets what is live of a case whose values were forgotten on purpose.
 pub fn write_off(case: u64) {
     if let Some(ledger) = &mut *ledger() {
         ledger.live.retain(|_, it| it.0 != case);
+        ledger.written_off.insert(case);
     }
 }

@@ -35,7 +35,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use runspace::Results;
 
 use bodies::Answer;
-use case::{Case, Form, Nest, Place, Throttling, Work};
+use case::{Case, Form, Limit, Nest, Place, Throttling, Work};
 use consume::Story;
 use ledger::Of;
 use log::{Entry, Live};
@@ -64,6 +64,14 @@ const KNOWN: &[(&str, Meets)] = &[
     // An item that waits for the consumer keeps its place of a shared throttle.
     ("places-of-emitters", |it| {
         it.emits && matches!(it.throttle, Throttling::Shared(_) | Throttling::Named(_))
+    }),
+    // With the throttle lowered the last worker leaves behind what waits for its next try.
+    ("a-lower-throttle-and-a-try", |it| {
+        it.retry.is_some() && (!it.changes.is_empty() || matches!(it.throttle, Throttling::Auto(_)))
+    }),
+    // What is behind an item that is given up, in the same process, may have run.
+    ("twice-behind-a-timeout", |it| {
+        it.place.is_process() && it.timeout.is_some_and(Limit::may_pass)
     }),
     ("calls-on-the-own-pool", |it| {
         let on_pool = |work| {
