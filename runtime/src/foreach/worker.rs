@@ -253,7 +253,8 @@ impl<'w, T, R> Worker<'w, T, R> {
             };
             self.permit = permit;
         }
-        control.keep_rate(|| call.is_closed())
+        // A place comes free by the very item that ends the call, too.
+        control.keep_rate(|| call.is_closed()) && !call.is_closed()
     }
 
     /// An item that is not finished already.

@@ -383,10 +383,13 @@ fn every_item_becomes_what_the_model_says() {
 }
 
 /// Cases that have failed once.
-const ONCE: [&str; 2] = [
+const ONCE: [&str; 4] = [
     // The last item of an input that says its size took all of the window, and its feeder waited for room.
     r#"{"place":"Threads","form":"Stream","input":"Lazy","acts":[{}],"throttle":{"Fixed":1},"buffer":0,"end":"Read"}"#,
     r#"{"place":"Sequential","form":"Stream","input":"Lazy","acts":[{},{},{}],"throttle":{"Fixed":1},"buffer":0,"end":"Read"}"#,
+    // Items that waited for a shared place began when the call had had enough.
+    r#"{"place":"Threads","form":"Stream","input":"Vec","acts":[{},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}}],"throttle":{"Shared":2},"changes":[[1,20]],"halt":{"now":false,"of":"Fail","amount":{"Count":1}},"end":"Outcomes"}"#,
+    r#"{"place":"Process","form":"Stream","input":"Vec","acts":[{},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}},{"first":{"way":"Panic"}}],"throttle":{"Shared":2},"changes":[[1,20]],"halt":{"now":false,"of":"Fail","amount":{"Count":1}},"end":"Outcomes"}"#,
 ];
 
 #[test]
