@@ -100,6 +100,7 @@ fn why_of_text(text: &str) -> (Option<u64>, Why) {
     let why = match text {
         it if it.contains("given up after its timeout") => Why::TimedOut,
         it if it.contains("deadline of") => Why::Deadline,
+        it if it.contains("planned:") => Why::Trap,
         it if it.contains("process") => Why::Process,
         _ => Why::Unknown,
     };
@@ -137,6 +138,8 @@ pub fn of_error(error: ItemError) -> Seen {
         Cause::TimedOut(_) => Why::TimedOut,
         Cause::DeadlinePassed { .. } => Why::Deadline,
         Cause::Process(_) => Why::Process,
+        // A journal says so in words.
+        _ if text.contains("planned:") => Why::Trap,
         _ => Why::Unknown,
     };
     Seen::Failed {

@@ -31,6 +31,8 @@ fn fate(deed: Deed) -> Fate {
 pub struct Model<'a> {
     pub case: &'a Case,
     pub entries: &'a [Entry],
+    /// The run before, whose values this one may have from a journal.
+    pub before: Option<&'a Case>,
 }
 
 macro_rules! hold {
@@ -50,7 +52,8 @@ impl Model<'_> {
     }
 
     fn times_out(&self) -> bool {
-        self.case.timeout.is_some_and(Limit::may_pass)
+        let cases = [Some(self.case), self.before].into_iter().flatten();
+        cases.filter_map(|it| it.timeout).any(Limit::may_pass)
     }
 
     /// Whether the call may end before all items have.
@@ -138,7 +141,7 @@ impl Model<'_> {
                 continue;
             };
             hold!(
-                ran || !entry.stopping || super::half_done_is_known(),
+                ran || !entry.stopping || super::passes("half-done"),
                 "what item {index} returned after it was told to stop is in the journal"
             );
         }
@@ -269,7 +272,7 @@ impl Model<'_> {
             return Ok(());
         };
         hold!(
-            !entry.stopping || super::half_done_is_known(),
+            !entry.stopping || super::passes("half-done"),
             "item {index} has a value that its body returned after it was told to stop"
         );
         Ok(())
@@ -288,6 +291,10 @@ impl Model<'_> {
         {
             match why {
                 Why::Stopped | Why::Deadline => self.may_reach(index, *attempt)?,
+                // Its time may have run out before there was a copy for another try.
+                Why::TimedOut if super::passes("copy-after-the-clock") => {
+                    self.may_reach(index, *attempt)?;
+                }
                 _ => self.may_end(index, *attempt)?,
             }
         }
@@ -511,11 +518,20 @@ impl Model<'_> {
         if case.emits || story.extent != Extent::All || self.times_out() || case.broken.is_some() {
             return Ok(());
         }
+        // To `retry_if` some values are failures.
+        let good = |it: &&Seen| match it {
+            Seen::Value {
+                index,
+                attempt,
+                good,
+                ..
+            } => *good && !(case.retry.is_some() && self.goes_again(*index, *attempt)),
+            Seen::Failed { .. } => false,
+        };
         let bad = |it: &&Seen| match it {
-            Seen::Value { good, .. } => !good,
+            Seen::Value { .. } => !good(it),
             Seen::Failed { why, .. } => !matches!(why, Why::Stopped | Why::Deadline),
         };
-        let good = |it: &&Seen| matches!(it, Seen::Value { good: true, .. });
         let failed = story.seen.iter().filter(bad).count() as u64;
         let succeeded = story.seen.iter().filter(good).count() as u64;
         let count = match halt.of {
