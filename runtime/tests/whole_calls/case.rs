@@ -689,8 +689,9 @@ impl Case {
         {
             halt.amount = Amount::Count(3);
         }
-        // What is broken has to be there.
-        let broken = self.broken.filter(|it| {
+        // What is broken has to be there, and an item is not to be tried for ever.
+        let for_ever = |it: &Broken| ever && it.index().is_some();
+        let broken = self.broken.filter(|it| !for_ever(it)).filter(|it| {
             let lazy = matches!(self.input, Input::Lazy | Input::Vague(_) | Input::Slow(_));
             let items = self.input != Input::Range;
             match it {

@@ -96,7 +96,10 @@ fn why_of_text(text: &str) -> (Option<u64>, Why) {
             _ => (None, Why::Trap),
         };
     }
-    let index = after("item");
+    let index = match text.starts_with("item ") {
+        true => after("item"),
+        false => None,
+    };
     let why = match text {
         it if it.contains("given up after its timeout") => Why::TimedOut,
         it if it.contains("deadline of") => Why::Deadline,
