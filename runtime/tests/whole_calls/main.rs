@@ -65,9 +65,10 @@ const KNOWN: &[(&str, Meets)] = &[
     ("places-of-emitters", |it| {
         it.emits && matches!(it.throttle, Throttling::Shared(_) | Throttling::Named(_))
     }),
-    // With the throttle lowered the last worker leaves behind what waits for its next try.
-    ("a-lower-throttle-and-a-try", |it| {
-        it.retry.is_some() && (!it.changes.is_empty() || matches!(it.throttle, Throttling::Auto(_)))
+    // With the throttle lowered the last worker leaves behind what waits for its next try, or for a process.
+    ("a-lower-throttle", |it| {
+        (it.retry.is_some() || it.place.is_process())
+            && (!it.changes.is_empty() || matches!(it.throttle, Throttling::Auto(_)))
     }),
     // What is behind an item that is given up, in the same process, may have run.
     ("twice-behind-a-timeout", |it| {
