@@ -126,6 +126,7 @@ mod print;
 mod process;
 #[cfg(feature = "progress")]
 pub mod progress;
+mod release;
 mod runspace;
 mod scope;
 mod slot;

@@ -6,10 +6,12 @@
 //! thread of the pool runs items of its own call meanwhile. It does not run other work of the
 //! pool, as rayon's own waits do: a lock that it holds may be wanted there.
 
+use std::error::Error as _;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 
-use rayon::ThreadPool;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::context;
 use crate::foreach::Place;
@@ -28,6 +30,7 @@ enum Rayon {
 impl Target for Rayon {
     fn spawn(&self, task: Task, desk: &Arc<Desk>) -> io::Result<()> {
         if let Self::Global = self {
+            global_pool()?;
             static OWNER: OnceLock<Owner> = OnceLock::new();
             OWNER
                 .get_or_init(Owner::this)
@@ -53,6 +56,8 @@ impl Target for Rayon {
 
     fn size(&self) -> usize {
         match self {
+            // Without a pool the first worker fails, in words; to ask such a pool for its size panics.
+            Self::Global if global_pool().is_err() => 1,
             Self::Global => rayon::current_num_threads(),
             Self::Given(pool) => pool.current_num_threads(),
         }
@@ -79,6 +84,39 @@ impl Target for Rayon {
         };
         is_on_it || self.key().is_some_and(context::is_on_pool)
     }
+}
+
+/// Sees to it that rayon has a global pool.
+///
+/// # Errors
+/// Not all of its threads could be started. Rayon tries once, and each use of the pool after that panics, in whatever
+/// thread uses it.
+fn global_pool() -> io::Result<()> {
+    static STARTED: OnceLock<Result<(), (io::ErrorKind, String)>> = OnceLock::new();
+    if rayon::current_thread_index().is_some() {
+        return Ok(());
+    }
+    let started = STARTED.get_or_init(|| {
+        let Err(error) = ThreadPoolBuilder::new().build_global() else {
+            return Ok(());
+        };
+        let refused = error.source().and_then(|it| it.downcast_ref::<io::Error>());
+        if let Some(refused) = refused {
+            return Err((refused.kind(), refused.to_string()));
+        }
+        // There is one already, or the one try was made by other code and has failed; rayon tells that by a panic.
+        let size = catch_unwind(rayon::current_num_threads);
+        size.map(drop).map_err(|_| {
+            (
+                io::ErrorKind::Other,
+                "it could not be started before".to_owned(),
+            )
+        })
+    });
+    started.as_ref().map(|()| ()).map_err(|(kind, reason)| {
+        let text = format!("rayon's global pool could not be started: {reason}");
+        io::Error::new(*kind, text)
+    })
 }
 
 /// `on = rayon`.

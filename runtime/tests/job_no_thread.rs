@@ -1,4 +1,5 @@
-//! When the system gives no thread, the jobs that got none fail at once and say so.
+//! When the system gives no thread, a job waits for the thread of another job of its queue; where none of them runs, it
+//! fails at once and says so.
 
 #![cfg(target_os = "linux")]
 
@@ -12,9 +13,9 @@ use support::with_few_threads;
 
 /// The test runs in a process that has address space for a few thread stacks only.
 #[test]
-fn jobs_without_a_thread_fail_and_the_others_run() {
+fn jobs_without_a_thread_wait_for_one_or_fail() {
     with_few_threads(
-        "jobs_without_a_thread_fail_and_the_others_run",
+        "jobs_without_a_thread_wait_for_one_or_fail",
         120,
         few_threads,
     );
@@ -31,17 +32,21 @@ fn few_threads() {
             })
         })
         .collect();
-    let (failed, running): (Vec<_>, Vec<_>) = held
-        .into_iter()
-        .partition(|it| it.state() == JobState::Failed);
-    assert!(!failed.is_empty(), "there was a thread for each");
-    assert!(!running.is_empty(), "there was no thread at all");
-    for job in failed {
-        let error = job.join().unwrap_err();
+    assert!(held.iter().all(|it| !it.state().is_finished()));
+    assert!(queue.running() > 0, "there was no thread at all");
+    assert!(queue.queued() > 10, "there was a thread for each");
+    // More room in the queue is of no use to them.
+    queue.set_throttle(55);
+    assert_eq!(queue.running() + queue.queued(), 60);
+    // Jobs of a queue of which nothing runs have nobody to wait for.
+    let empty = JobQueue::new(5);
+    for _ in 0..3 {
+        let error = start_thread_job!(queue = &empty, { 1 }).join().unwrap_err();
         assert!(matches!(error.kind(), JobErrorKind::NoThread(_)), "{error}");
         assert!(error.to_string().contains("no thread"), "{error}");
         assert!(std::error::Error::source(&error).is_some());
     }
+    assert_eq!((empty.running(), empty.queued()), (0, 0));
     // A call has none either, nor has it one for the feeder of its input.
     let fed = foreach_parallel!((0..3).map(|n| n + 1), |n| n).outcomes();
     let errors: Vec<_> = fed.filter_map(Result::err).collect();
@@ -53,7 +58,7 @@ fn few_threads() {
     // A job that waits for one that gets no thread is told, and goes on.
     let narrow = JobQueue::new(1);
     drop(go);
-    for job in running {
+    for job in held {
         assert_eq!(job.wait(), JobState::Completed);
     }
     let inner = narrow.clone();

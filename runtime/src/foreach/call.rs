@@ -8,6 +8,7 @@ use super::executor::{Desk, Target};
 use super::options::Options;
 use super::pace::{CHEAP, Pace};
 use super::report::Slowest;
+use super::shortage::Shortage;
 use super::signal::Signal;
 use crate::context::{self, Context, Place, Places};
 use crate::debug;
@@ -75,6 +76,8 @@ pub(crate) struct Call {
     pub(crate) stop: StopToken,
     pub(crate) pace: Pace,
     pub(crate) slowest: Arc<Slowest>,
+    /// What the system has refused it.
+    pub(crate) shortage: Arc<Shortage>,
     pub(crate) started: Instant,
     /// Limits, tries and the like, if any were asked for.
     pub(crate) control: Option<Box<Control>>,
@@ -186,6 +189,7 @@ impl Call {
             stop,
             pace: Pace::new(),
             slowest: Arc::default(),
+            shortage: Arc::default(),
             started: Instant::now(),
             control,
             link,
@@ -399,8 +403,9 @@ impl Call {
         self.closed_at.lock().get_or_insert_with(Instant::now);
         self.to_feeder.notify_all();
         self.to_workers.notify_all();
-        self.to_consumer.notify_all();
+        // Before the reader is told: it sees to what stays there.
         self.desk.clear();
+        self.to_consumer.notify_all();
     }
 
     /// Acts on what the end of an item means.
@@ -456,6 +461,13 @@ impl Call {
         }
     }
 
+    /// A worker leaves, because there is no process for it.
+    #[cfg(feature = "process")]
+    pub(crate) fn note_refused(&self, reason: &dyn std::fmt::Display) {
+        let left = self.launched.load(Ordering::SeqCst).saturating_sub(1);
+        self.shortage.note_refused(left, self.places(), reason);
+    }
+
     /// Whether there are as many workers as may be.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
@@ -488,6 +500,12 @@ impl Call {
     /// [`is_over`](Self::is_over), as far as it can be seen at a glance.
     fn is_over_now(&self) -> bool {
         self.crew.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether a task lies on the desk of a call that has ended, which any thread can run: nothing of it but letting
+    /// go is left.
+    pub(crate) fn has_task_for_anyone(&self) -> bool {
+        self.is_closed() && self.desk.has_some()
     }
 
     /// How many more items may be taken after `taken`.
@@ -720,7 +738,16 @@ impl Call {
             return;
         };
         let _waits = debug::wait(|| format!("the end of {}", self.site));
-        self.to_consumer.wait(|| self.is_over().then_some(()));
+        loop {
+            let is_over = self.to_consumer.wait(|| {
+                let is_over = self.is_over();
+                (is_over || self.has_task_for_anyone()).then_some(is_over)
+            });
+            if is_over {
+                return;
+            }
+            self.help();
+        }
     }
 
     /// Keeps a failure that belongs to no item or to the input, and has the call end.

@@ -1,5 +1,6 @@
 //! The threads of a call: who launches them, how many, and in what order they let go.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use super::source::{Source, Workers};
 use super::supply::{Entry, Pool, Supply};
 use super::worker::{Retired, Worker};
 use crate::error::{Cause, PanicPayload, drop_caught};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 /// The macro's worker closure. Each worker enters it once, so a call through a pointer costs nothing
@@ -75,6 +77,10 @@ impl<'a, T: Send + 'a, R: Send + 'a> Entry<T> for Arc<Crew<'a, T, R>> {
         }
     }
 
+    fn begun(&self) {
+        Crew::begun(self);
+    }
+
     fn share(&self, has_more: bool) {
         // What is left in a queue is the feeder's to see to.
         let shelf = match &self.door {
@@ -126,18 +132,17 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         // This thread counts as well while it holds the crew: it may be the last to let go.
         crew.call.join_crew();
         crew.call.set_grow(Some(crew.grow()));
-        if crew.needs_supervisor() {
-            crew.start_helper(Self::serve_as_supervisor);
-        }
-        match feeder {
-            Some(feeder) => crew.start_helper(|crew| crew.serve_as_feeder(feeder)),
-            None => crew.recruit_if_waiting(0),
+        let is_watched = !crew.needs_supervisor() || crew.start_helper(Self::serve_as_supervisor);
+        match (feeder, is_watched) {
+            (Some(feeder), true) => crew.start_feeder(feeder),
+            (Some(feeder), false) => feeder.give_up(),
+            (None, _) => crew.recruit_if_waiting(0),
         }
         crew.leave();
     }
 
-    /// Starts a thread of the call that is no worker.
-    fn start_helper(self: &Arc<Self>, serve: impl FnOnce(Arc<Self>) + Send + 'a) {
+    /// Starts a thread of the call that is no worker. Without one the call fails; answers whether there is one.
+    fn start_helper(self: &Arc<Self>, serve: impl FnOnce(Arc<Self>) + Send + 'a) -> bool {
         self.call.join_crew();
         let member = Arc::clone(self);
         let task = Box::new(move || member.guarded(serve));
@@ -145,6 +150,29 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         if let Err(error) = launched {
             self.call.fail(None, Cause::NoThread(error));
             self.call.leave_crew();
+            return false;
+        }
+        true
+    }
+
+    /// Starts the feeder. Without a thread for it the input is let go here, because a task that is refused is dropped
+    /// where a panic of what it owns would be lost, or would unwind the caller.
+    fn start_feeder(self: &Arc<Self>, feeder: Feeder<'a, T>) {
+        let hand = Arc::new(Mutex::new(Some(feeder)));
+        let theirs = Arc::clone(&hand);
+        let is_there = self.start_helper(move |crew| {
+            let feeder = theirs.lock().take();
+            drop(theirs);
+            match feeder {
+                Some(feeder) => crew.serve_as_feeder(feeder),
+                None => crew.leave(),
+            }
+        });
+        if !is_there {
+            let feeder = hand.lock().take();
+            if let Some(feeder) = feeder {
+                feeder.give_up();
+            }
         }
     }
 
@@ -176,7 +204,10 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         // begins, or goes for want of items, looks at the queue after it has changed the count.
         fence(Ordering::SeqCst);
         let launched = self.call.launched.load(Ordering::Relaxed);
-        if launched >= self.call.places() || self.call.to_workers.has_sleeper() {
+        if launched >= self.call.places()
+            || self.call.to_workers.has_sleeper()
+            || self.call.shortage.forbids(launched)
+        {
             return;
         }
         let under_way = self.under_way.load(Ordering::Relaxed);
@@ -192,23 +223,31 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         let member = Arc::clone(self);
         let task = Box::new(move || member.guarded(Self::serve_as_worker));
         if let Err(error) = self.executor.launch(task, &self.call.desk) {
-            self.under_way.fetch_sub(1, Ordering::Relaxed);
-            // The workers that there are will do; with none the call cannot go on.
-            if self
-                .call
-                .launched
-                .swap(self.call.places(), Ordering::Relaxed)
-                == 1
-            {
-                self.call.fail(None, Cause::NoThread(error));
-            }
-            self.call.leave_crew();
-        } else if self.call.target.is_shared() {
+            self.go_on_without(error);
+            return;
+        }
+        self.call.shortage.note_started();
+        if self.call.target.is_shared() {
             if self.call.is_closed() {
                 self.call.desk.clear();
             }
             self.call.to_consumer.notify();
         }
+    }
+
+    /// A worker could not be launched. The workers that there are will do; with none the call cannot go on.
+    ///
+    /// Its place is given back before anything else is decided: what is counted are workers that will look for items
+    /// before they are counted out, so the one who counts out the last has to see to what waits.
+    fn go_on_without(self: &Arc<Self>, error: io::Error) {
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        let left = self.call.launched.fetch_sub(1, Ordering::SeqCst) - 1;
+        let shortage = &self.call.shortage;
+        shortage.note_refused(left, self.call.places(), &error);
+        if left == 0 && self.has_left() {
+            self.call.fail(None, Cause::NoThread(error));
+        }
+        self.call.leave_crew();
     }
 
     /// Takes one of the throttle's places.
@@ -230,7 +269,8 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         } else if self.call.target.is_shared() {
             self.recruit_if_waiting(0);
         } else if self.waiting() > 0 && self.reserve() {
-            self.work();
+            self.note_working();
+            self.work(false);
         }
         drop(entered);
         self.leave();
@@ -239,7 +279,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     /// On threads that are somebody else's workers do not wait for room for items. Before the first of them leaves
     /// for want of it, there has to be somebody who stays.
     fn see_to_keeper(self: &Arc<Self>) {
-        let takes_itself = matches!(self.door, Door::Shelf(_));
+        let takes_itself = matches!(self.door, Door::Shelf(_)) && self.call.target.is_shared();
         let is_over = self.call.is_closed() || self.call.input_ended();
         if takes_itself && !is_over && !self.has_keeper.swap(true, Ordering::Relaxed) {
             self.start_helper(Self::serve_as_keeper);
@@ -265,12 +305,30 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
 
     fn serve_as_worker(self: Arc<Self>) {
         let entered = self.call.enter();
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        self.recruit_if_waiting(1);
-        self.work();
+        // Where a worker needs a process it has begun when that is there: its own thread counts against the same limit
+        // of the system, and many of them would leave no room for what they are there for.
+        let begins_later = self.call.runs_elsewhere && !self.call.has_one_worker;
+        if !begins_later {
+            self.begun();
+        }
+        self.work(begins_later);
         drop(entered);
         self.leave();
+    }
+
+    /// A worker that was under way has begun.
+    fn begun(self: &Arc<Self>) {
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.note_working();
+        fence(Ordering::SeqCst);
+        self.recruit_if_waiting(1);
+    }
+
+    fn note_working(&self) {
+        let launched = self.call.launched.load(Ordering::SeqCst);
+        let under_way = self.under_way.load(Ordering::SeqCst);
+        let working = launched.saturating_sub(under_way);
+        self.call.shortage.note_working(working);
     }
 
     /// Launches a worker if more than `mine` items wait.
@@ -285,13 +343,19 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         Entry::waiting(self).saturating_add(self.pool.delayed())
     }
 
+    /// Whether there are items that were taken from the input, or can be, and have not begun.
+    fn has_left(self: &Arc<Self>) -> bool {
+        self.waiting() > 0 || self.pool.has_in_hand()
+    }
+
     fn worker(self: &Arc<Self>) -> Worker<'_, T, R> {
         let lane = Lane::new(Arc::clone(&self.call), Arc::clone(&self.outlet));
         Worker::new(Supply::new(self, Arc::clone(&self.pool)), lane)
     }
 
-    fn work(self: &Arc<Self>) {
+    fn work(self: &Arc<Self>, is_under_way: bool) {
         let mut worker = self.worker();
+        worker.set_under_way(is_under_way);
         let ended = if worker.has_work() {
             catch_unwind(AssertUnwindSafe(|| {
                 self.call.target.prepare();
@@ -300,14 +364,18 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         } else {
             Ok(())
         };
-        match worker.retire(ended) {
+        let has_begun = !worker.is_under_way();
+        let retired = worker.retire(ended);
+        if retired == Retired::WithPlace {
+            self.call.launched.fetch_sub(1, Ordering::SeqCst);
+        }
+        if !has_begun {
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+        match retired {
             Retired::Abandoned => self.come_back(),
             Retired::Surplus => {}
-            Retired::WithPlace => {
-                if self.call.target.is_shared() {
-                    self.give_place_back();
-                }
-            }
+            Retired::WithPlace => self.look_behind(),
         }
     }
 
@@ -396,9 +464,9 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
         }
     }
 
-    /// A worker goes that may have to come again.
-    fn give_place_back(self: &Arc<Self>) {
-        self.call.launched.fetch_sub(1, Ordering::SeqCst);
+    /// A worker goes whose place is free from now on, and which may have to come again: an item that came after its
+    /// last look may have been left to it, as one of the workers that were counted.
+    fn look_behind(self: &Arc<Self>) {
         fence(Ordering::SeqCst);
         if !self.call.is_closed() && (self.waiting() > 0 || self.pool.has_in_hand()) {
             self.recruit();
@@ -421,7 +489,12 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
 
     /// Lets go of the captured values, then of the call: in this order, so that a call that is over
     /// holds nothing of the user's.
+    ///
+    /// What nobody has taken from a call that has ended is ended first, by whoever leaves.
     fn leave(self: Arc<Self>) {
+        if self.call.is_closed() && self.has_left() {
+            let _ = self.worker().retire(Ok(()));
+        }
         let call = Arc::clone(&self.call);
         call.note_drop(drop_caught(self));
         call.wait_for_growth();

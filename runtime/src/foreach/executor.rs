@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::sync::Mutex;
-use crate::threads::{self, Task};
+use crate::threads::{self, Refused, Task};
 
 /// A kind of place that runs the workers of calls.
 pub(crate) trait Target: Send + Sync + fmt::Debug {
@@ -135,6 +135,10 @@ impl Target for OneThread {
         threads::spawn(task)
     }
 
+    fn title(&self) -> String {
+        "one thread".to_owned()
+    }
+
     fn size(&self) -> usize {
         1
     }
@@ -229,8 +233,12 @@ impl Desk {
     /// After a stop: no thread of the target needs to come for what only has to be let go.
     pub(crate) fn clear(&self) {
         while let Some(task) = self.take() {
-            // With no thread to be had, dropping the task lets go of everything as well.
-            let _ = threads::spawn(task);
+            // The call counts on the task, so that it is never just dropped. Without a thread for it, it stays for a
+            // thread of the target, or for the reader, which waits for the end of the call.
+            if let Err(Refused { task, .. }) = threads::hand_over(task) {
+                self.put(task);
+                return;
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::entry::Inlet;
 use super::source::{Intake, Round, Source, Workers};
 use crate::error::drop_caught;
+use crate::release::release;
 
 pub(crate) struct Feeder<'a, T> {
     call: Arc<Call>,
@@ -51,7 +52,21 @@ impl<'a, T: Send + 'a> Feeder<'a, T> {
             }
         }
         intake.note_deadline();
-        call.note_drop(drop_caught(input));
-        call.end_input();
+        let_go(&call, input);
     }
+
+    /// Lets go of the input, of which nothing is taken: there is no thread for it.
+    pub(crate) fn give_up(self) {
+        let_go(&self.call, self.input);
+    }
+}
+
+/// Drops the input; where the call has ended early, the calls that it is made of are stopped.
+fn let_go<'a, T>(call: &Call, input: Box<dyn Source<T> + 'a>) {
+    let dropped = match call.is_closed() {
+        true => release(input),
+        false => drop_caught(input),
+    };
+    call.note_drop(dropped);
+    call.end_input();
 }

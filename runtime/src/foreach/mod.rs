@@ -51,6 +51,7 @@ mod sequence;
 #[cfg(feature = "process")]
 mod settle;
 mod shelf;
+mod shortage;
 mod signal;
 mod source;
 mod supply;

@@ -412,6 +412,12 @@ where
     };
     let mut items = VecDeque::new();
     while take(worker, &mut session, &mut items) {
+        if worker.is_under_way() {
+            if let Err(failure) = session.prepare() {
+                return give_up(worker, run, items, failure);
+            }
+            worker.begun();
+        }
         worker.exit().tell_began(items.iter().map(name));
         if worker.call().control.is_none() && worker.is_at_end() {
             session.expect_end();
@@ -599,6 +605,10 @@ fn put_back<T, R>(worker: &Worker<T, R>, items: VecDeque<Item<T>>) {
 fn give_up<T, R>(worker: &mut Worker<T, R>, run: &Run, items: VecDeque<Item<T>>, failure: Failure) {
     put_back(worker, items);
     if run.goes_on_without(&failure) {
+        match &failure {
+            Failure::NoProcess(error) => worker.call().note_refused(error),
+            failure => worker.call().note_refused(failure),
+        }
         // They may have no work and be asleep.
         worker.call().to_workers.notify_all();
     } else if !matches!(failure, Failure::Stopped) {

@@ -1,9 +1,10 @@
 //! What a call came to, in a few lines: for the end of a tool's output.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::shortage::Shortage;
 use crate::error::ItemError;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,6 +37,8 @@ struct Shared {
     start: Instant,
     tally: Mutex<Tally>,
     slowest: Arc<Slowest>,
+    /// Why there were fewer workers than the throttle lets there be, if it was so.
+    shortage: OnceLock<Arc<Shortage>>,
 }
 
 #[derive(Default)]
@@ -80,8 +83,15 @@ impl Report {
                 start,
                 tally: Mutex::default(),
                 slowest,
+                shortage: OnceLock::new(),
             }),
         }
+    }
+
+    /// Has it say how many workers there were, should there be too few.
+    pub(crate) fn with_shortage(self, shortage: &Arc<Shortage>) -> Self {
+        let _ = self.shared.shortage.set(Arc::clone(shortage));
+        self
     }
 
     /// Results that have been read.
@@ -223,6 +233,9 @@ impl fmt::Display for Report {
         }
         if stopped > 0 {
             write!(f, ", {stopped} stopped")?;
+        }
+        if let Some(shortage) = self.shared.shortage.get().and_then(|it| it.told()) {
+            write!(f, "\n  {shortage}")?;
         }
         for group in self.failures() {
             write!(f, "\n  {group}")?;

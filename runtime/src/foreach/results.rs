@@ -10,7 +10,9 @@ use super::call::Call;
 use super::lane::{Event, Intake, Outlet};
 use super::reorder::{Output, Reorder, Turn};
 use super::report::Report;
+use super::shortage::Shortage;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
+use crate::release;
 use crate::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::vigil;
@@ -278,6 +280,14 @@ impl<R> Results<R> {
         move || call.as_ref().is_none_or(|call| call.took_all())
     }
 
+    /// What the system has refused the call, to be asked at its end.
+    pub(crate) fn shortage(&self) -> Option<Arc<Shortage>> {
+        match &self.source {
+            Source::Live(live) => Some(Arc::clone(&live.call.shortage)),
+            Source::Finished(_) => None,
+        }
+    }
+
     pub(crate) fn site(&self) -> &CallSite {
         &self.site
     }
@@ -311,7 +321,8 @@ impl<R> Results<R> {
     #[must_use]
     pub fn report(&mut self) -> Report {
         let report = self.report.get_or_insert_with(|| match &self.source {
-            Source::Live(live) => Report::new(live.call.started, Arc::clone(&live.call.slowest)),
+            Source::Live(live) => Report::new(live.call.started, Arc::clone(&live.call.slowest))
+                .with_shortage(&live.call.shortage),
             Source::Finished(_) => Report::new(Instant::now(), Arc::default()),
         });
         report.clone()
@@ -637,7 +648,7 @@ impl<R> Live<R> {
             if let Some(event) = event {
                 return Some(Waited::Event(event));
             }
-            if is_here && call.desk.has_some() {
+            if (is_here && call.desk.has_some()) || call.has_task_for_anyone() {
                 return Some(Waited::Helpful);
             }
             // Over first, then once more into the lanes: nothing is put after the end.
@@ -710,7 +721,8 @@ impl<R> FusedIterator for Results<R> {}
 
 impl<R> Drop for Results<R> {
     fn drop(&mut self) {
-        if self.touched || std::thread::panicking() || self.is_in_its_own_item() {
+        let is_unwanted = std::thread::panicking() || release::is_under_way();
+        if self.touched || is_unwanted || self.is_in_its_own_item() {
             self.halt();
         } else if let Some(failure) = self.run_out() {
             failure.resume();
@@ -796,7 +808,8 @@ impl<R> Outcomes<R> {
 impl<R> Drop for Outcomes<R> {
     fn drop(&mut self) {
         // Failures were asked for as values, so none is raised from here.
-        if !self.results.touched && !std::thread::panicking() {
+        let is_unwanted = std::thread::panicking() || release::is_under_way();
+        if !self.results.touched && !is_unwanted {
             drop(self.results.run_out());
         }
         self.results.halt();

@@ -28,6 +28,9 @@ pub(crate) trait Entry<T> {
     /// Moves up to `most` items into an empty hand.
     fn draw(&self, most: usize, own: &mut Own<T>);
 
+    /// A worker that was under way has all that it needs to run items.
+    fn begun(&self);
+
     /// Has others come for what is left here, and for what a worker has in hand, if it `has_more` than it runs.
     fn share(&self, has_more: bool);
 }
@@ -169,6 +172,11 @@ impl<'w, T> Supply<'w, T> {
             peers: Vec::new(),
             kept: None,
         }
+    }
+
+    /// Tells that the worker has all that it needs to run items.
+    pub(crate) fn begun(&self) {
+        self.entry.begun();
     }
 
     /// What its items are part of.

@@ -37,6 +37,8 @@ pub struct Worker<'w, T, R> {
     permit: Option<Permit>,
     /// The throttle was lowered, and this worker was one too many.
     is_surplus: bool,
+    /// It has not got yet what it runs items in.
+    is_under_way: bool,
 }
 
 impl<'w, T, R> Worker<'w, T, R> {
@@ -49,6 +51,23 @@ impl<'w, T, R> Worker<'w, T, R> {
             has_run: false,
             permit: None,
             is_surplus: false,
+            is_under_way: false,
+        }
+    }
+
+    /// Whether it counts as under way until it [has begun](Self::begun).
+    pub(crate) fn set_under_way(&mut self, is_under_way: bool) {
+        self.is_under_way = is_under_way;
+    }
+
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.is_under_way
+    }
+
+    /// It has got what it runs items in: others may be launched.
+    pub(crate) fn begun(&mut self) {
+        if std::mem::take(&mut self.is_under_way) {
+            self.supply.begun();
         }
     }
 

@@ -14,9 +14,10 @@ use super::record::Level;
 use super::record::Record;
 use crate::context;
 use crate::error::PanicPayload;
+use crate::release::release;
 use crate::stop::StopToken;
 use crate::sync::Mutex;
-use crate::threads;
+use crate::threads::{self, Refused};
 
 /// A job that runs from now on and is fed from outside. It stands in no queue.
 ///
@@ -124,7 +125,7 @@ pub(crate) fn pump<T: Send + 'static>(
     feeder: Feeder<T>,
     work: impl FnOnce(Feeder<T>) + Send + 'static,
 ) {
-    // Whoever takes the feeder ends the job. A spawn that fails drops the task, and not the feeder.
+    // Whoever takes the feeder ends the job. A task that comes back is dropped, and not the feeder.
     let hand = Arc::new(Mutex::new(Some(feeder)));
     let theirs = Arc::clone(&hand);
     let task = move || {
@@ -140,9 +141,23 @@ pub(crate) fn pump<T: Send + 'static>(
             }
         }
     };
-    if let Err(error) = threads::spawn(Box::new(task))
-        && let Some(feeder) = hand.lock().take()
-    {
+    let Err(Refused { error, task }) = threads::hand_over(Box::new(task)) else {
+        return;
+    };
+    // Calls whose results were to be fed are stopped here, rather than run to their ends, and nothing that the work owns
+    // panics in the caller.
+    let released = release(task);
+    let feeder = hand.lock().take();
+    if let Some(feeder) = feeder {
+        if let Err(payload) = released {
+            feeder.record(
+                Level::Error,
+                format!(
+                    "what it owned panicked when it was dropped: {}",
+                    payload.message()
+                ),
+            );
+        }
         feeder.finish(Err(JobErrorKind::NoThread(error)));
     }
 }

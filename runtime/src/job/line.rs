@@ -86,6 +86,19 @@ impl<J> Line<J> {
         self.waiting.remove(&id)
     }
 
+    /// A job that was let in cannot begin. It goes back to its place in the line if another is active, which lets it in
+    /// when it leaves, or when it waits for it. A place that was lent to it goes home.
+    pub(super) fn put_back(&mut self, id: u64, job: J) -> bool {
+        if self.active.len() < 2 || !self.active.remove(&id) {
+            return false;
+        }
+        if let Some(lender) = self.loans.remove(&id) {
+            self.parked.insert(lender);
+        }
+        self.waiting.insert(id, job);
+        true
+    }
+
     /// A job starts to wait for others.
     pub(super) fn park(&mut self, id: u64) {
         if self.active.remove(&id) {
@@ -180,6 +193,25 @@ mod tests {
         assert_eq!(line.leave(1), Left::Next(5));
         assert_eq!(line.leave(5), Left::Nothing);
         assert_eq!((line.active(), line.waiting()), (1, 0));
+    }
+
+    #[test]
+    fn a_job_without_a_thread_waits_for_one_that_runs() {
+        let mut line = line(2, 3);
+        assert!(line.put_back(2, 2));
+        assert_eq!((line.active(), line.waiting()), (1, 2));
+        assert!(!line.put_back(1, 1), "nobody would come for it");
+        assert_eq!(line.leave(1), Left::Next(2), "it has not lost its turn");
+    }
+
+    #[test]
+    fn a_borrower_without_a_thread_gives_the_place_home() {
+        let mut line = line(2, 3);
+        line.park(1);
+        assert_eq!(line.lend(1, 3), Some(3));
+        assert!(line.put_back(3, 3));
+        assert!(line.can_lend(1));
+        assert_eq!(line.leave(2), Left::Next(3));
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn feed<R>(results: Results<R>, feeder: Feeder<R>) {
     let mut first: Option<ItemError> = None;
     let took_all = results.took_all();
     let mut has_stopped = false;
+    let shortage = results.shortage();
     for outcome in results.outcomes() {
         match outcome {
             Ok(value) => feeder.output(value),
@@ -49,6 +50,9 @@ fn feed<R>(results: Results<R>, feeder: Feeder<R>) {
             Err(error) if first.is_none() => first = Some(error),
             Err(error) => feeder.record(Level::Error, error.to_string()),
         }
+    }
+    if let Some(shortage) = shortage.and_then(|it| it.told()) {
+        feeder.record(Level::Warning, shortage);
     }
     let end = match first {
         Some(error) => Err(JobErrorKind::Item(error)),

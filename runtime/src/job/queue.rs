@@ -106,7 +106,9 @@ impl JobQueue {
         check(throttle);
         self.line.lock().set_throttle(throttle);
         while let Some(job) = self.next() {
-            run::launch(job);
+            if !run::launch(job) {
+                break;
+            }
         }
         waits::lend_within(self.key())
             .into_iter()
@@ -154,6 +156,11 @@ impl JobQueue {
         self.line.lock().leave(id)
     }
 
+    /// A job that was let in has no thread: it waits again, if one runs that will come for it.
+    pub(super) fn put_back(&self, job: &Arc<Core>) -> bool {
+        self.line.lock().put_back(job.id(), Arc::clone(job))
+    }
+
     pub(super) fn park(&self, id: u64) {
         self.line.lock().park(id);
     }
@@ -193,7 +200,9 @@ impl Queue for JobQueue {
 
     fn lend(&self, lender: u64, to: u64) -> Option<Launch> {
         let job = self.line.lock().lend(lender, to)?;
-        Some(Box::new(move || run::launch(job)))
+        Some(Box::new(move || {
+            run::launch(job);
+        }))
     }
 }
 

@@ -32,16 +32,29 @@ pub(super) fn start(core: &Arc<Core>) {
     }
 }
 
-/// Gives a job that was let in a thread. If there is none, the job fails and the next is tried.
-pub(super) fn launch(core: Arc<Core>) {
+/// Gives a job that was let in a thread. If there is none, the job waits for the thread of another job of its queue. If
+/// none runs there either, it fails and the next is tried.
+///
+/// False if a job waits again: then no thread is to be had now.
+pub(super) fn launch(core: Arc<Core>) -> bool {
+    let mut has_threads = true;
     let mut waiting = vec![core];
     while let Some(core) = waiting.pop() {
         let job = Arc::clone(&core);
         if let Err(error) = spawn(Box::new(move || serve(job))) {
+            if core.queue().is_some_and(|queue| queue.put_back(&core)) {
+                // A stop that came in between has not found it in the queue.
+                if core.stop_token().is_stopping() {
+                    core.cancel();
+                }
+                has_threads = false;
+                continue;
+            }
             let end = discard(&core, JobErrorKind::NoThread(error));
             waiting.extend(end_job(&core, end));
         }
     }
+    has_threads
 }
 
 /// The work of a thread: a job, then what can run because it has ended.

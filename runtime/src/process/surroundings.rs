@@ -6,10 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use rustix::process::{Resource, Rlimit, getrlimit};
+use rustix::process::{Resource, Rlimit};
 
 use super::entry::Setup;
 use super::sys::environ::Places;
+use super::sys::limits;
 use super::sys::own::Identity;
 
 /// All variables.
@@ -19,7 +20,7 @@ type Environment = Vec<(OsString, OsString)>;
 static LAST: ArcSwapOption<(Places, Arc<Environment>)> = ArcSwapOption::const_empty();
 
 /// What a process inherits, as far as it can be told cheaply.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Surroundings {
     fixed: Fixed,
     environment: Arc<Environment>,
@@ -28,11 +29,23 @@ pub(crate) struct Surroundings {
 }
 
 /// What a process cannot be given, or should not be, once it has been started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Fixed {
     identity: Identity,
-    limits: [Rlimit; LIMITS.len()],
+    limits: [Limit; LIMITS.len()],
     policy: Vec<u8>,
+}
+
+/// A limit, if the system tells.
+#[derive(Clone, Debug)]
+struct Limit(Option<Rlimit>);
+
+/// A limit that nobody can see may have been changed: it is equal to none, so that no process that was started
+/// earlier is taken for one that is started now.
+impl PartialEq for Limit {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_some() && self.0 == other.0
+    }
 }
 
 const LIMITS: [Resource; 10] = [
@@ -56,7 +69,7 @@ impl Surroundings {
         Self {
             fixed: Fixed {
                 identity: Identity::of_this_thread(),
-                limits: LIMITS.map(getrlimit),
+                limits: LIMITS.map(|it| Limit(limits::get(it).ok())),
                 policy: crate::policy::hand_on(),
             },
             environment: environment(),

@@ -29,16 +29,35 @@ pub(crate) struct Threads {
     idle: Mutex<Vec<Arc<Slot<Task>>>>,
 }
 
-/// The threads of this process.
-#[cfg(not(loom))]
+/// A task that has got no thread, and why. It has not run.
+pub(crate) struct Refused {
+    pub(crate) error: io::Error,
+    pub(crate) task: Task,
+}
+
+/// Runs `task` on one of the threads of this process.
+///
+/// # Errors
+/// The system refuses a thread. The task is dropped then; a panic of what it owns stays here, because the caller's
+/// own code must not be unwound by it.
 pub(crate) fn spawn(task: Task) -> io::Result<()> {
+    hand_over(task).map_err(|Refused { error, task }| {
+        drop_quietly(task);
+        error
+    })
+}
+
+/// [`spawn`] for a caller that has another use for a task without a thread.
+#[cfg(not(loom))]
+pub(crate) fn hand_over(task: Task) -> Result<(), Refused> {
     static THREADS: crate::per_process::PerProcess<Arc<Threads>> =
         crate::per_process::PerProcess::new(Arc::default);
     THREADS.spawn(task)
 }
 
 #[cfg(loom)]
-pub(crate) fn spawn(task: Task) -> io::Result<()> {
+#[expect(clippy::unnecessary_wraps, reason = "it may fail outside of loom")]
+pub(crate) fn hand_over(task: Task) -> Result<(), Refused> {
     loom::thread::spawn(task);
     Ok(())
 }
@@ -49,24 +68,50 @@ impl Threads {
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub(crate) fn spawn(self: &Arc<Self>, task: Task) -> io::Result<()> {
+    pub(crate) fn spawn(self: &Arc<Self>, task: Task) -> Result<(), Refused> {
+        let started = match self.give(task) {
+            Ok(()) => return Ok(()),
+            Err(task) => self.start(task),
+        };
+        // A thread may have come to the end of its task meanwhile.
+        started.or_else(|Refused { error, task }| {
+            self.give(task).map_err(|task| Refused { error, task })
+        })
+    }
+
+    /// Gives `task` to an idle thread; it comes back if there is none.
+    fn give(&self, task: Task) -> Result<(), Task> {
         let slot = self.idle.lock().pop();
         match slot {
             Some(slot) => {
                 slot.give(task);
                 Ok(())
             }
-            None => self.start(task),
+            None => Err(task),
         }
     }
 
-    fn start(self: &Arc<Self>, task: Task) -> io::Result<()> {
+    fn start(self: &Arc<Self>, task: Task) -> Result<(), Refused> {
         let threads = Arc::clone(self);
         crate::harness::prepare();
-        std::thread::Builder::new()
-            .name("runspace".to_owned())
-            .spawn(move || threads.serve(task))
-            .map(drop)
+        // What a new thread is to run is dropped if there is none: all that goes with it is this share of a place.
+        let hand = Arc::new(Mutex::new(Some(task)));
+        let theirs = Arc::clone(&hand);
+        let serve = move || {
+            let task = theirs.lock().take();
+            drop(theirs);
+            if let Some(task) = task {
+                threads.serve(task);
+            }
+        };
+        let builder = std::thread::Builder::new().name("runspace".to_owned());
+        let Err(error) = builder.spawn(serve) else {
+            return Ok(());
+        };
+        match hand.lock().take() {
+            Some(task) => Err(Refused { error, task }),
+            None => Ok(()),
+        }
     }
 
     /// The life of a thread: a task, then whatever comes within [`KEEP`] of the last.

@@ -13,7 +13,7 @@ fn a_thread_is_used_again() {
     for _ in 0..3 {
         let tx = tx.clone();
         let task = Box::new(move || tx.send(std::thread::current().id()).unwrap());
-        threads.spawn(task).unwrap();
+        assert!(threads.spawn(task).is_ok());
         seen.push(rx.recv_timeout(LIMIT).unwrap());
         while threads.idle() == 0 {
             std::thread::yield_now();
@@ -31,12 +31,14 @@ fn blocked_tasks_never_keep_another_waiting() {
     for _ in 0..8 {
         let wait = Arc::clone(&wait);
         let task = Box::new(move || assert!(wait.lock().unwrap().recv().is_err()));
-        threads.spawn(task).unwrap();
+        assert!(threads.spawn(task).is_ok());
     }
     let (tx, rx) = mpsc::channel();
-    threads
-        .spawn(Box::new(move || tx.send(()).unwrap()))
-        .unwrap();
+    assert!(
+        threads
+            .spawn(Box::new(move || tx.send(()).unwrap()))
+            .is_ok()
+    );
     rx.recv_timeout(LIMIT).unwrap();
     drop(done);
 }
@@ -44,12 +46,13 @@ fn blocked_tasks_never_keep_another_waiting() {
 #[test]
 fn a_panic_that_gets_out_of_a_task_costs_no_thread() {
     let threads = Arc::new(Threads::default());
-    threads
-        .spawn(Box::new(|| std::panic::resume_unwind(Box::new(1))))
-        .unwrap();
+    let task = Box::new(|| std::panic::resume_unwind(Box::new(1)));
+    assert!(threads.spawn(task).is_ok());
     let (tx, rx) = mpsc::channel();
-    threads
-        .spawn(Box::new(move || tx.send(()).unwrap()))
-        .unwrap();
+    assert!(
+        threads
+            .spawn(Box::new(move || tx.send(()).unwrap()))
+            .is_ok()
+    );
     rx.recv_timeout(LIMIT).unwrap();
 }

@@ -8,6 +8,8 @@ pub mod bodies;
 pub mod census;
 #[cfg(all(target_os = "linux", feature = "process"))]
 pub mod fork;
+#[cfg(all(target_os = "linux", feature = "process"))]
+pub mod inject;
 #[cfg(all(target_os = "linux", feature = "cluster"))]
 pub mod nats;
 

@@ -143,6 +143,8 @@ pub(crate) struct Session<T, R> {
     place: Place,
     lines: Arc<dyn Lines>,
     worker: Option<Link>,
+    /// One that has been sent nothing of the run yet.
+    hired: Option<Link>,
     duty: Option<Duty>,
     /// Workers that have died, one after the other, before they had what they were sent.
     lost: u32,
@@ -219,6 +221,7 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
             place,
             lines,
             worker: None,
+            hired: None,
             duty: None,
             lost: 0,
             control,
@@ -234,6 +237,17 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
     /// its answer comes with those of the items. Should there be another batch after all, it runs.
     pub(crate) fn expect_end(&mut self) {
         self.last = true;
+    }
+
+    /// Has a worker process come up beside whatever is done until the first batch.
+    ///
+    /// # Errors
+    /// There is none to be had, as for [`batch`](Self::batch).
+    pub(crate) fn prepare(&mut self) -> Result<(), Failure> {
+        self.duty.get_or_insert_with(|| Duty::new(&self.run));
+        let hired = self.place.worker(&self.run.start, &self.lines);
+        self.hired = Some(hired.inspect_err(|_| self.duty = None)?);
+        Ok(())
     }
 
     /// Where to see which process works here.
@@ -400,7 +414,10 @@ impl<T: Serialize, R: DeserializeOwned> Session<T, R> {
         if self.control.current.lock().stopped {
             return Err(Failure::Stopped);
         }
-        let mut worker = self.place.worker(&self.run.start, &self.lines)?;
+        let mut worker = match self.hired.take() {
+            Some(worker) => worker,
+            None => self.place.worker(&self.run.start, &self.lines)?,
+        };
         let mut target = self.control.current.lock();
         if target.stopped {
             return Err(Failure::Stopped);

@@ -1,11 +1,15 @@
-//! Limits that a child sets for itself.
+//! Limits that a child sets for itself, and those that a process has.
+//!
+//! `unsafe` in this module: the call of the C library that reads a limit. That of rustix takes for granted that it
+//! succeeds, where a filter on system calls may forbid it.
 
+#![allow(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 /// What a worker process may use. `None` leaves a limit as it is.
@@ -73,10 +77,42 @@ pub(crate) fn check_open_files(count: u64) {
 }
 
 fn lower(resource: Resource, to: u64, slack: u64) -> io::Result<()> {
-    let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let most = get(resource)?.maximum.unwrap_or(u64::MAX);
     let new = Rlimit {
         current: Some(to.min(most)),
         maximum: Some(to.saturating_add(slack).min(most)),
     };
     Ok(setrlimit(resource, new)?)
+}
+
+/// A limit of this process.
+///
+/// # Errors
+/// The system does not tell.
+pub(crate) fn get(resource: Resource) -> io::Result<Rlimit> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the system writes one of these.
+    if unsafe { libc::getrlimit(resource as _, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let given = |value| (value != libc::RLIM_INFINITY).then_some(value);
+    Ok(Rlimit {
+        current: given(limit.rlim_cur),
+        maximum: given(limit.rlim_max),
+    })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_what_the_system_says() {
+        for resource in [Resource::Nofile, Resource::As, Resource::Core] {
+            assert_eq!(get(resource).unwrap(), rustix::process::getrlimit(resource));
+        }
+    }
 }
