@@ -113,10 +113,11 @@ fn global_pool() -> io::Result<()> {
             )
         })
     });
-    started.as_ref().map(|()| ()).map_err(|(kind, reason)| {
-        let text = format!("rayon's global pool could not be started: {reason}");
-        io::Error::new(*kind, text)
-    })
+    let Err((kind, reason)) = started else {
+        return Ok(());
+    };
+    let text = format!("rayon's global pool could not be started: {reason}");
+    Err(io::Error::new(*kind, text))
 }
 
 /// `on = rayon`.

@@ -22,6 +22,7 @@ mod pools;
 mod shortage;
 mod stage;
 mod start;
+mod starting;
 mod surroundings;
 mod telling;
 mod values;
@@ -40,6 +41,7 @@ fn main() -> std::process::ExitCode {
         pools::ROWS,
         shortage::ROWS,
         start::ROWS,
+        starting::ROWS,
         surroundings::ROWS,
         telling::ROWS,
         values::ROWS,
