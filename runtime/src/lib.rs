@@ -276,6 +276,7 @@ pub mod __private {
     pub use crate::foreach::{IntoJournal, IntoProgress, IntoRate, PerTime};
     #[cfg(feature = "journal")]
     pub use crate::foreach::{JournalItem, JournalValue};
+    pub use crate::foreach::{late_wakes, watch_wakes};
     #[cfg(feature = "cluster")]
     pub use crate::job::{ClusterJobOptions, cluster_job, cluster_job_emitting};
     pub use crate::job::{JobOptions, thread_job, thread_job_emitting};

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::backlog::Backlog;
 use super::control::{Control, Flights, Gate, Permit, Subject, Verdict};
 use super::executor::{Desk, Target};
 use super::options::Options;
@@ -17,12 +18,15 @@ use crate::key::CallKey;
 use crate::loan::Loan;
 use crate::stop::{OnStop, StopToken};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::trace;
 use crate::waits::{self, Deadlock, Frame, Until, Waiting, Work};
 
 /// How long a call that has ended waits for an input that does not come back from `next`.
 const INPUT_GRACE: Duration = Duration::from_secs(1);
+
+/// The shortest sleep of one who waits for the time.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// Launches a worker of a call whose types are not known here.
 pub(crate) type Grow = Box<dyn Fn() + Send>;
@@ -72,6 +76,8 @@ pub(crate) struct Call {
     pub(crate) desk: Arc<Desk>,
     /// Whether results come in the order of the input.
     ordered: bool,
+    /// An item has any number of outputs, and runs elsewhere.
+    emits: bool,
     buffer: Option<usize>,
     pub(crate) stop: StopToken,
     pub(crate) pace: Pace,
@@ -93,8 +99,10 @@ pub(crate) struct Call {
     consumed: AtomicU64,
     /// Items that nobody runs and that are to be tried again.
     pub(crate) set_aside: Arc<AtomicUsize>,
-    /// Workers that wait for the consumer in the middle of an item.
-    emitters: AtomicUsize,
+    /// Workers that wait for the consumer in the middle of an item, or for a place that one of those may have.
+    blocked: AtomicUsize,
+    /// Where those wait that wait for the consumer.
+    emitters: Mutex<Vec<Arc<Backlog>>>,
     /// No item starts any more: the call is stopped, or has had enough.
     closed: AtomicBool,
     /// No item will be added any more.
@@ -114,7 +122,6 @@ pub(crate) struct Call {
     pub(crate) to_feeder: Signal,
     pub(crate) to_workers: Signal,
     pub(crate) to_consumer: Signal,
-    pub(crate) to_emitters: Signal,
     /// Launched workers that have not begun.
     pub(crate) under_way: Arc<AtomicUsize>,
     /// What is noted for a program that hangs.
@@ -185,6 +192,7 @@ impl Call {
             key: OnceLock::new(),
             desk: Arc::default(),
             ordered: options.ordered,
+            emits: options.emits,
             buffer: options.buffer,
             stop,
             pace: Pace::new(),
@@ -198,7 +206,8 @@ impl Call {
             context,
             consumed: AtomicU64::new(0),
             set_aside: Arc::default(),
-            emitters: AtomicUsize::new(0),
+            blocked: AtomicUsize::new(0),
+            emitters: Mutex::new(Vec::new()),
             closed: AtomicBool::new(false),
             input_ended: AtomicBool::new(false),
             took_all: AtomicBool::new(false),
@@ -211,7 +220,6 @@ impl Call {
             to_feeder: Signal::default(),
             to_workers: Signal::default(),
             to_consumer: Signal::default(),
-            to_emitters: Signal::default(),
             under_way: Arc::default(),
             noted,
             #[cfg(all(feature = "ctrl_c", unix))]
@@ -340,7 +348,11 @@ impl Call {
             return false;
         }
         let down = |it: usize| (it > self.places()).then(|| it - 1);
-        self.launched.fetch_update(relaxed, relaxed, down).is_ok()
+        let leaves = self.launched.fetch_update(relaxed, relaxed, down).is_ok();
+        if leaves {
+            self.tell_if_stuck();
+        }
+        leaves
     }
 
     /// Waits until an item may start on a place of this throttle. It needs none of its own where the item that
@@ -585,12 +597,27 @@ impl Call {
         self.consumed.load(Ordering::Acquire)
     }
 
-    /// Runs `wait`, in which a worker waits for the consumer in the middle of an item.
-    pub(crate) fn wait_as_emitter<V>(&self, wait: impl FnOnce() -> V) -> V {
-        self.emitters.fetch_add(1, Ordering::SeqCst);
+    /// Runs `wait`, in which a worker waits at `backlog` for the consumer in the middle of an item.
+    pub(crate) fn wait_as_emitter<V>(&self, backlog: &Arc<Backlog>, wait: impl FnOnce() -> V) -> V {
+        self.emitters.lock().push(Arc::clone(backlog));
+        let blocked = self.block();
         let value = wait();
-        self.emitters.fetch_sub(1, Ordering::SeqCst);
+        drop(blocked);
+        let mut emitters = self.emitters.lock();
+        if let Some(at) = emitters.iter().position(|it| Arc::ptr_eq(it, backlog)) {
+            emitters.swap_remove(at);
+        }
         value
+    }
+
+    /// A worker cannot go on before another does, until what is answered is dropped.
+    pub(crate) fn block(&self) -> Blocked<'_> {
+        self.blocked.fetch_add(1, Ordering::SeqCst);
+        // It may have been the last that would have come to what is set aside.
+        if self.is_stuck() {
+            self.tell_emitters();
+        }
+        Blocked(self)
     }
 
     /// Whether all workers wait for the consumer, and it perhaps for an item that is to be tried again: one of them has to go
@@ -599,7 +626,33 @@ impl Call {
         let seq_cst = Ordering::SeqCst;
         self.ordered
             && self.set_aside.load(seq_cst) > 0
-            && self.emitters.load(seq_cst) >= self.launched.load(seq_cst)
+            && self.blocked.load(seq_cst) >= self.launched.load(seq_cst)
+    }
+
+    /// Has all workers look again that wait for the consumer.
+    pub(crate) fn tell_emitters(&self) {
+        self.tell_those(|_| true);
+    }
+
+    /// After a change that may have left none but [blocked](Self::block) workers.
+    pub(crate) fn tell_if_stuck(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_stuck() {
+            self.tell_emitters();
+        }
+    }
+
+    fn tell_those(&self, which: impl Fn(&Backlog) -> bool) {
+        // Either this sees that an emitter waits, or that sees what was changed before.
+        fence(Ordering::SeqCst);
+        if self.blocked.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let emitters = self.emitters.lock();
+        emitters
+            .iter()
+            .filter(|it| which(it))
+            .for_each(|it| it.wake());
     }
 
     /// Notes that the consumer has had the outcome of `consumed` items.
@@ -607,7 +660,17 @@ impl Call {
         self.consumed.store(consumed, Ordering::Release);
         if self.ordered {
             // One of them may be the item that is awaited now.
-            self.to_emitters.notify_all();
+            self.tell_those(|it| it.item() == consumed);
+            if self.emits {
+                self.tell_dispatcher();
+            }
+        }
+    }
+
+    /// Has the one look again that takes in the outputs of all items, if there is one.
+    pub(crate) fn tell_dispatcher(&self) {
+        if self.has_one_worker {
+            self.to_workers.notify();
         }
     }
 
@@ -691,6 +754,19 @@ impl Call {
         }
     }
 
+    /// How long it takes at most until [`is_over`](Self::is_over) may have changed because of the time alone.
+    pub(crate) fn until_over(&self) -> Duration {
+        let control = self.control.as_ref();
+        if !self.may_leave_behind {
+            return Duration::MAX;
+        }
+        let given_up = control.and_then(|it| it.grace_left());
+        let closed_at = *self.closed_at.lock();
+        let hangs = closed_at.map(|at| INPUT_GRACE.saturating_sub(at.elapsed()));
+        let left = given_up.into_iter().chain(hangs).min();
+        left.map_or(Duration::MAX, |left| left.max(LEAST))
+    }
+
     fn input_hangs(&self) -> bool {
         let closed_at = *self.closed_at.lock();
         self.pulling.load(Ordering::Acquire)
@@ -739,11 +815,11 @@ impl Call {
         };
         let _waits = debug::wait(|| format!("the end of {}", self.site));
         loop {
-            let is_over = self.to_consumer.wait(|| {
+            let look = || {
                 let is_over = self.is_over();
                 (is_over || self.has_task_for_anyone()).then_some(is_over)
-            });
-            if is_over {
+            };
+            if self.to_consumer.wait_with(look, || self.until_over()) {
                 return;
             }
             self.help();
@@ -839,7 +915,8 @@ impl debug::Tell for Call {
         };
         let (throttle, window) = (self.throttle(), self.window());
         let workers = Count(load(&self.launched), "worker");
-        let (under_way, emitters) = (load(&self.under_way), load(&self.emitters));
+        let under_way = load(&self.under_way);
+        let emitters = self.emitters.try_lock().map_or(0, |it| it.len());
         let asleep = self.to_workers.sleepers();
         line(
             out,
@@ -1010,9 +1087,18 @@ impl Work for Link {
     }
 }
 
+/// A worker that cannot go on before another does: see [`Call::block`].
+pub(crate) struct Blocked<'a>(&'a Call);
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.0.blocked.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl OnStop for Call {
     fn on_stop(&self) {
         self.close();
-        self.to_emitters.notify_all();
+        self.tell_emitters();
     }
 }

@@ -21,6 +21,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 
+use crate::error::drop_quietly;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{CountedArc as Arc, Mutex, SharedCell};
 
@@ -217,12 +218,12 @@ impl<T, E> Drop for Block<T, E> {
             let mark = self.next_mark(at, filled);
             for slot in &self.slots[at..mark] {
                 // SAFETY: it was written, and not read.
-                slot.with_mut(|it| unsafe { (*it).assume_init_drop() });
+                drop_quietly(slot.with(|it| unsafe { (*it).assume_init_read() }));
             }
             if mark < filled && is_set(&self.with_extra, mark) {
                 self.at_extra(mark, |slot| {
                     // SAFETY: it was written, as its bit says, and not read.
-                    slot.with_mut(|it| unsafe { (*it).assume_init_drop() });
+                    drop_quietly(slot.with(|it| unsafe { (*it).assume_init_read() }));
                 });
             }
             at = mark + 1;
@@ -235,6 +236,8 @@ pub(super) struct Sender<T, E> {
     block: UnsafeCell<Arc<Block<T, E>>>,
     /// The first free place.
     at: Cell<usize>,
+    /// How many places the blocks before this one had.
+    before: Cell<u64>,
     blocks: Blocks<T, E>,
 }
 
@@ -268,6 +271,11 @@ impl<T, E> Sender<T, E> {
         self.push_mark();
     }
 
+    /// How many places have been filled.
+    pub(super) fn position(&self) -> u64 {
+        self.before.get() + self.at.get() as u64
+    }
+
     #[inline(always)]
     fn block(&self) -> &Block<T, E> {
         // SAFETY: nothing that uses the reference is code of anybody else's that could call `push` again, so
@@ -298,6 +306,8 @@ impl<T, E> Sender<T, E> {
                 .next
                 .with_mut(|it| unsafe { *it = Some(Arc::clone(&next)) });
             block.filled.store(block.slots.len(), Ordering::Release);
+            self.before
+                .set(self.before.get() + block.slots.len() as u64);
             self.at.set(0);
             // SAFETY: `block` has ended, and whoever has come here has no other: see `block`.
             unsafe { std::mem::replace(&mut *self.block.get(), next) }
@@ -323,6 +333,8 @@ pub(super) struct Receiver<T, E> {
     plain: usize,
     /// How many places are known to be filled.
     seen: usize,
+    /// How many places the blocks before this one had.
+    before: u64,
     blocks: Blocks<T, E>,
 }
 
@@ -342,9 +354,19 @@ impl<T, E> Receiver<T, E> {
         value.or_else(|| self.pop_mark().map(Next::Mark))
     }
 
+    /// How many places have been read.
+    pub(super) fn position(&self) -> u64 {
+        self.before + self.at as u64
+    }
+
     /// A look at the next of what there is.
     pub(super) fn peek(&mut self) -> Option<Next<(), &E>> {
         self.look();
+        self.peek_seen()
+    }
+
+    /// The same, of what the last look has seen.
+    pub(super) fn peek_seen(&self) -> Option<Next<(), &E>> {
         if self.at < self.plain {
             return Some(Next::Value(()));
         }
@@ -375,6 +397,7 @@ impl<T, E> Receiver<T, E> {
                 return;
             };
             self.block.taken.store(self.at, Ordering::Relaxed);
+            self.before += self.at as u64;
             let old = std::mem::replace(&mut self.block, next);
             self.at = 0;
             self.blocks.put(old);
@@ -441,10 +464,16 @@ impl<T, E> Receiver<T, E> {
 
 impl<T, E> Drop for Receiver<T, E> {
     fn drop(&mut self) {
-        // One by one, block after block: a long chain must not be dropped from its first block on down.
+        // One by one, block after block: a long chain must not be dropped from its first block on down. And each
+        // on its own: a destructor that panics keeps no other from running, and what it has dropped is counted as
+        // taken below, or the block would drop it again.
         loop {
             self.look();
-            if self.pop_value().is_none() && self.pop_mark().is_none() {
+            if let Some(value) = self.pop_value() {
+                drop_quietly(value);
+            } else if let Some(extra) = self.pop_mark() {
+                drop_quietly(extra);
+            } else {
                 break;
             }
         }
@@ -465,6 +494,7 @@ pub(super) fn chain_with<T, E>(blocks: &Blocks<T, E>) -> (Sender<T, E>, Receiver
     let sender = Sender {
         block: UnsafeCell::new(Arc::clone(&block)),
         at: Cell::new(0),
+        before: Cell::new(0),
         blocks: blocks.clone(),
     };
     let receiver = Receiver {
@@ -472,6 +502,7 @@ pub(super) fn chain_with<T, E>(blocks: &Blocks<T, E>) -> (Sender<T, E>, Receiver
         at: 0,
         plain: 0,
         seen: 0,
+        before: 0,
         blocks: blocks.clone(),
     };
     (sender, receiver)
@@ -637,6 +668,71 @@ mod tests {
                 assert_eq!(Arc::strong_count(&value), 1);
             }
         }
+    }
+
+    /// A value that counts how often it is dropped, and whose destructor may panic.
+    struct Counted<'a> {
+        drops: &'a Cell<u32>,
+        panics: bool,
+    }
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.drops.set(self.drops.get() + 1);
+            if self.panics {
+                std::panic::resume_unwind(Box::new("a destructor"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_destructor_that_panics_is_run_once_and_so_are_the_others() {
+        // In the receiver, in the block that it leaves behind, and in the sender.
+        for (read, sender_first) in [(0, true), (70, true), (0, false), (70, false)] {
+            let drops: Vec<Cell<u32>> = (0..400).map(|_| Cell::new(0)).collect();
+            let (sender, mut receiver) = chain();
+            let send_some = |range: std::ops::Range<usize>| {
+                for n in range {
+                    let panics = n % 5 < 2;
+                    let drops = &drops[n];
+                    send(&sender, n, Counted { drops, panics });
+                }
+            };
+            send_some(0..200);
+            for _ in 0..read {
+                std::mem::forget(receiver.next().unwrap());
+            }
+            if sender_first {
+                send_some(200..400);
+                drop(sender);
+                drop(receiver);
+            } else {
+                drop(receiver);
+                // Into the block that the receiver has left, and on.
+                send_some(200..400);
+                drop(sender);
+            }
+            let counts = drops.iter().map(Cell::get);
+            assert!(counts.skip(read).all(|count| count == 1));
+            assert!(drops.iter().take(read).all(|count| count.get() == 0));
+        }
+    }
+
+    #[test]
+    fn a_position_counts_every_place_on_both_sides() {
+        let (sender, mut receiver) = chain();
+        let mut count = 0;
+        for n in 0..700_usize {
+            send(&sender, n, n);
+            count += if n % 4 == 2 { 2 } else { 1 };
+            assert_eq!(sender.position(), count);
+        }
+        let mut read = 0;
+        while receiver.pop().is_some() {
+            read += 1;
+            assert_eq!(receiver.position(), read);
+        }
+        assert_eq!(read, count);
     }
 
     #[test]

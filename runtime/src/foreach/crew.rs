@@ -446,18 +446,21 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
                     control.abandon();
                 }
             };
-            let Some(mut run) = slot.take_overdue(limit, now, abandon) else {
+            let Some((mut run, mark)) = slot.take_overdue(limit, now, abandon) else {
                 continue;
             };
             self.pool.forget(&slot);
             self.call.launched.fetch_sub(1, Ordering::SeqCst);
+            if let Some(mark) = mark {
+                exit.lane.join(run.index, mark);
+            }
             let token = run.token.take();
             exit.fail(run, cause());
             exit.lane.flush_now();
             if let Some(token) = token {
                 token.stop();
             }
-            self.call.to_emitters.notify_all();
+            self.call.tell_emitters();
             // Another takes its place, if there is anything to do.
             fence(Ordering::SeqCst);
             self.recruit_if_waiting(0);
@@ -467,6 +470,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     /// A worker goes whose place is free from now on, and which may have to come again: an item that came after its
     /// last look may have been left to it, as one of the workers that were counted.
     fn look_behind(self: &Arc<Self>) {
+        self.call.tell_if_stuck();
         fence(Ordering::SeqCst);
         if !self.call.is_closed() && (self.waiting() > 0 || self.pool.has_in_hand()) {
             self.recruit();

@@ -37,7 +37,7 @@ pub(crate) struct Exit<T, R> {
 impl<T, R> Exit<T, R> {
     pub(crate) fn new(lane: Lane<R>, pool: Arc<Pool<T>>) -> Self {
         let slot = lane.call().control.is_some().then(|| {
-            let slot = Arc::new(Slot::new(lane.expired()));
+            let slot = Arc::new(Slot::new(lane.lease()));
             pool.slots.lock().push(Arc::clone(&slot));
             let pool = Arc::clone(&pool);
             Seat { slot, pool }
@@ -122,12 +122,17 @@ impl<T, R> Exit<T, R> {
         self.slot.as_ref().is_some_and(|it| it.is_abandoned())
     }
 
-    /// Which try of an item begins.
+    /// Which try of an item begins, or ends where it would have begun. It is this worker's from here on: what comes of
+    /// it comes after what its earlier tries have emitted.
     pub(crate) fn attempt(&self, index: u64) -> u32 {
-        match self.retry() {
-            Some(_) => self.pool.attempt(index),
-            None => 1,
+        if self.retry().is_none() {
+            return 1;
         }
+        let (attempt, before) = self.pool.attempt(index);
+        if let Some(mark) = before {
+            self.lane.join(index, mark);
+        }
+        attempt
     }
 
     /// Says that an item begins, where that is of interest.
@@ -393,15 +398,19 @@ impl<T, R> Exit<T, R> {
             control.tell_ended(ended, End::Again, time);
         }
         let Try { index, attempt } = ended;
-        self.pool.put_later((index, item), attempt + 1, pause);
+        let mark = self.lane.mark();
+        self.pool.put_later((index, item), attempt + 1, pause, mark);
         self.call().to_workers.notify();
+        self.call().tell_if_stuck();
     }
 
     /// Takes an item back that was handed out and did not run, for another worker, or to be ended with
     /// the rest.
     #[cfg(feature = "process")]
     pub(crate) fn put_back(&self, item: Numbered<T>, attempt: u32) {
-        self.pool.put_later(item, attempt, Duration::ZERO);
+        let mark = self.lane.mark();
+        self.pool.put_later(item, attempt, Duration::ZERO, mark);
+        self.call().tell_if_stuck();
     }
 
     /// An item has ended for good, with or without a value: tells the consumer, and does what that

@@ -2,18 +2,24 @@
 //!
 //! What a worker finishes is in reach of the consumer at once, without waiting for the rest of the
 //! worker's batch; what is saved for the end of a batch is only the wake-up.
+//!
+//! Within a lane the consumer sees what the worker did in its order. An item that emits and that goes from one worker to
+//! another, or to the supervisor, goes from lane to lane: before anything of it the new lane then has a *join*, which the
+//! consumer passes when it has read the old lane as far as the item got there. See `lease`.
 
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
+use super::backlog::Backlog;
 use super::call::Call;
+use super::lease::{Lease, Mark};
 use super::sequence::{Blocks, Reader, Writer, sequence};
 use crate::context;
 use crate::error::ItemError;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 /// What a worker tells the consumer.
 pub(crate) enum Event<R> {
@@ -25,6 +31,8 @@ pub(crate) enum Event<R> {
     Ended(u64),
     /// The end of an item that has no value.
     Failed(u64, ItemError),
+    /// Before the next event of the item comes what another lane has up to this mark. The intake keeps it to itself.
+    Join(u64, Mark),
 }
 
 impl<R> Event<R> {
@@ -34,7 +42,8 @@ impl<R> Event<R> {
             Self::Value(index, _)
             | Self::Output(index, ..)
             | Self::Ended(index)
-            | Self::Failed(index, _) => *index,
+            | Self::Failed(index, _)
+            | Self::Join(index, _) => *index,
         }
     }
 }
@@ -59,7 +68,7 @@ struct Track<R> {
     id: usize,
     queue: Writer<R>,
     /// Outputs that the consumer has not had.
-    ahead: Arc<AtomicUsize>,
+    ahead: Arc<Backlog>,
 }
 
 /// The most words of marks.
@@ -83,7 +92,7 @@ impl<R> Outlet<R> {
         if let Some(track) = self.free.lock().pop() {
             return track;
         }
-        let ahead = Arc::default();
+        let ahead = Arc::<Backlog>::default();
         let (queue, lane) = sequence(&self.blocks, Arc::clone(&ahead));
         let mut lanes = self.lanes.lock();
         let id = self.count.load(Ordering::Relaxed);
@@ -125,8 +134,8 @@ pub(crate) struct Lane<R> {
     untold: Cell<u64>,
     /// The item that emits, and how many outputs were there before its first.
     emitting: Cell<(Option<u64>, usize)>,
-    /// The worker's item has been given up: nothing more is wanted of it.
-    expired: Arc<AtomicBool>,
+    /// Until the worker's item is given up: nothing more is wanted of it then.
+    lease: Arc<Lease>,
 }
 
 impl<R> Lane<R> {
@@ -138,7 +147,7 @@ impl<R> Lane<R> {
             track,
             untold: Cell::new(0),
             emitting: Cell::new((None, 0)),
-            expired: Arc::new(AtomicBool::new(false)),
+            lease: Arc::default(),
         }
     }
 
@@ -192,48 +201,117 @@ impl<R> Lane<R> {
     /// Sends one output of an item that emits, when the consumer is not too far behind. False when
     /// the call is being stopped or the item was given up: the value is dropped.
     pub(crate) fn emit(&self, index: u64, value: R) -> bool {
-        let quota = self.call.quota();
         let others = self.of_others(index);
-        let may_go = || {
-            let stopping = self.call.stop.is_stopping() || self.expired.load(Ordering::SeqCst);
-            let ahead = self.track.ahead.load(Ordering::Acquire);
-            let fits = || {
-                // The consumer has no use for what later items have made before it has this item's.
-                ahead < quota
-                    || ahead < quota.saturating_add(others) && self.call.is_awaited(index)
-                    || self.call.is_stuck()
-            };
-            (stopping || fits()).then_some(stopping)
+        let stopping = if self.is_stopping() {
+            true
+        } else if self.may_emit(index, others) || context::is_consumer() {
+            false
+        } else {
+            self.wait_for_room(index, others)
         };
-        let may_go = || may_go().or_else(|| context::is_consumer().then_some(false));
-        let stopping = may_go().unwrap_or_else(|| {
-            let _waits = self.call.target.wait_for_reader();
-            let _told = self.call.waits("worker", || {
-                format!("somebody to read what item {index} has emitted")
-            });
-            let wait = || self.call.to_emitters.wait(may_go);
-            self.call.wait_as_emitter(wait)
-        });
-        if stopping {
+        if stopping || !self.put_output(index, value) {
             return false;
         }
-        self.track.ahead.fetch_add(1, Ordering::Relaxed);
-        self.put(Event::Output(index, value));
         self.flush_now();
         true
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.call.stop.is_stopping() || self.lease.is_revoked()
+    }
+
+    fn may_emit(&self, index: u64, others: usize) -> bool {
+        let (ahead, quota) = (self.track.ahead.len(), self.call.quota());
+        // The consumer has no use for what later items have made before it has this item's.
+        ahead < quota
+            || ahead < quota.saturating_add(others) && self.call.is_awaited(index)
+            || self.call.is_stuck()
+    }
+
+    /// Waits until the consumer has had the half of what this item may be ahead of it, or its turn comes. True
+    /// when the call is being stopped or the item was given up.
+    #[cold]
+    fn wait_for_room(&self, index: u64, others: usize) -> bool {
+        let _waits = self.call.target.wait_for_reader();
+        let _told = self.call.waits("worker", || {
+            format!("a reader of what item {index} has emitted")
+        });
+        let ahead = &self.track.ahead;
+        let half = self.call.quota() / 2;
+        let look = || {
+            if self.is_stopping() {
+                return Some(true);
+            }
+            // Before the look at the backlog: should the turn come after this, it is told.
+            let low = match self.call.is_awaited(index) {
+                true => half.saturating_add(others),
+                false => half,
+            };
+            (ahead.watch(low) || self.call.is_stuck()).then_some(false)
+        };
+        ahead.set_item(index);
+        let stopping = self.call.wait_as_emitter(ahead, || ahead.wait(look));
+        ahead.unwatch();
+        stopping
+    }
+
+    /// Puts an output in. False, and the value is dropped, if the item is not this worker's any more.
+    fn put_output(&self, index: u64, value: R) -> bool {
+        // Without limits nobody takes an item from its worker.
+        if self.call.control.is_none() {
+            self.push_output(index, value);
+            return true;
+        }
+        if let Some(mut mark) = self.lease.hold() {
+            self.push_output(index, value);
+            *mark = Some(self.here());
+            return true;
+        }
+        drop(value);
+        false
+    }
+
+    fn push_output(&self, index: u64, value: R) {
+        self.track.ahead.push();
+        self.put(Event::Output(index, value));
+    }
+
+    /// Where the lane stands.
+    fn here(&self) -> Mark {
+        Mark {
+            lane: self.track.id,
+            upto: self.track.queue.position(),
+        }
+    }
+
+    /// What the consumer has to read here before what comes next of an item that leaves this worker, if there is
+    /// anything.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.lease.mark()
+    }
+
+    /// Takes over an item of which there may be something in another lane, up to `mark`.
+    pub(crate) fn join(&self, index: u64, mark: Mark) {
+        if mark.lane == self.track.id {
+            return;
+        }
+        self.put_apart(Event::Join(index, mark));
+        // Of a worker that has lost an item, and ends what others have left, nobody takes over any more.
+        if let Some(mut held) = self.lease.hold() {
+            *held = Some(self.here());
+        }
     }
 
     /// Like [`emit`](Self::emit), without waiting: for one who takes in the outputs of many items.
     #[cfg(feature = "cluster")]
     pub(crate) fn pass_on(&self, index: u64, value: R) {
-        self.track.ahead.fetch_add(1, Ordering::Relaxed);
-        self.put(Event::Output(index, value));
+        self.put_output(index, value);
     }
 
-    /// How many outputs the consumer has not had.
+    /// The outputs that the consumer has not had.
     #[cfg(feature = "cluster")]
-    pub(crate) fn ahead(&self) -> usize {
-        self.track.ahead.load(Ordering::Acquire)
+    pub(crate) fn ahead(&self) -> &Arc<Backlog> {
+        &self.track.ahead
     }
 
     /// How many outputs of other items were ahead of the consumer when this one began to emit. A worker
@@ -243,7 +321,7 @@ impl<R> Lane<R> {
         if item == Some(index) {
             return others;
         }
-        let others = self.track.ahead.load(Ordering::Acquire);
+        let others = self.track.ahead.len();
         self.emitting.set((Some(index), others));
         others
     }
@@ -252,9 +330,9 @@ impl<R> Lane<R> {
         &self.call
     }
 
-    /// What to set when the worker's item is given up.
-    pub(crate) fn expired(&self) -> &Arc<AtomicBool> {
-        &self.expired
+    /// What to revoke when the worker's item is given up.
+    pub(crate) fn lease(&self) -> &Arc<Lease> {
+        &self.lease
     }
 }
 
@@ -350,7 +428,7 @@ impl<R> Intake<R> {
     }
 
     /// How many outputs of the worker whose event came last the consumer has not had.
-    pub(crate) fn ahead(&self) -> &Arc<AtomicUsize> {
+    pub(crate) fn ahead(&self) -> &Arc<Backlog> {
         &self.lanes[self.current].ahead
     }
 
@@ -421,12 +499,53 @@ impl<R> Intake<R> {
             self.later.pop();
             self.listed[lane] = None;
             // It may have been read since.
-            if self.lanes[lane].peek() == Some(head) {
-                self.current = lane;
-                return self.lanes[lane].pop();
+            match self.lanes[lane].peek() {
+                Some(front) if front <= head => {
+                    let event = self.take_from(lane);
+                    if self.current != lane {
+                        self.list(lane);
+                    }
+                    if event.is_some() {
+                        return event;
+                    }
+                }
+                _ => self.list(lane),
             }
         }
         None
+    }
+
+    /// The next event of a lane; or, if that has to wait for another, one of the other. None if it has only joins that
+    /// are done with.
+    fn take_from(&mut self, lane: usize) -> Option<Event<R>> {
+        loop {
+            let at = self.first_before(lane);
+            let event = self.lanes[at].pop();
+            // What is waited for was put in before the join: if there is no event of it any more, it has been read.
+            if event.is_some() || at == lane {
+                self.current = at;
+                return event;
+            }
+        }
+    }
+
+    /// The lane that is to be read before another goes on, or that one itself.
+    fn first_before(&mut self, lane: usize) -> usize {
+        let mut at = lane;
+        loop {
+            self.lanes[at].look();
+            let Some(mark) = self.lanes[at].join() else {
+                return at;
+            };
+            if mark.lane >= self.lanes.len() {
+                self.refresh();
+            }
+            if self.lanes[mark.lane].position() < mark.upto {
+                at = mark.lane;
+            } else {
+                self.lanes[at].pass_join();
+            }
+        }
     }
 
     fn list_open(&mut self) {
@@ -475,9 +594,9 @@ impl<R> Intake<R> {
     /// Takes from each open lane in turn, so that a busy one does not hide the others.
     fn visit(&mut self) -> Option<Event<R>> {
         while let Some(&lane) = self.open.front() {
-            if let Some(event) = self.lanes[lane].pop() {
+            if let Some(event) = self.take_from(lane) {
                 self.open.rotate_left(1);
-                (self.current, self.turn) = (lane, TURN - 1);
+                self.turn = TURN - 1;
                 return Some(event);
             }
             self.open.pop_front();

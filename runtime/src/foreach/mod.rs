@@ -17,6 +17,7 @@
 
 #[cfg(feature = "process")]
 mod attendant;
+mod backlog;
 mod call;
 mod chain;
 mod control;
@@ -30,6 +31,7 @@ mod item;
 #[cfg(feature = "journal")]
 mod journal;
 mod lane;
+mod lease;
 #[cfg(not(feature = "cluster"))]
 mod no_cluster;
 #[cfg(not(feature = "journal"))]
@@ -90,6 +92,7 @@ pub(crate) use on_process::{ProcessWorker, foreach_in_workers, serve_in_worker};
 pub use options::{DEFAULT_THROTTLE, Options, Place, on_sequential};
 pub use report::{Group, Report};
 pub use results::{CallThrottle, Outcomes, Results};
+pub use signal::{late_wakes, watch_wakes};
 pub use worker::{Copied, Worker};
 
 use call::{Call, Shape};

@@ -502,7 +502,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
         // In order, an item's outputs may have to wait for those of another, which must then come in.
         let most = self.call.quota().saturating_mul(throttle);
         self.run
-            .set_full(!self.call.is_ordered() && lane.ahead() >= most);
+            .set_full(!self.call.is_ordered() && lane.ahead().len() >= most);
     }
 
     /// Tells the run whose outputs the consumer wants, and how many.
@@ -517,7 +517,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
         };
         let attempt = away.attempt;
         let quota = self.call.quota().max(NEAR as usize);
-        let ahead = self.worker.exit().lane.ahead();
+        let ahead = self.worker.exit().lane.ahead().len();
         if let Some(turn) = turns.next(Try { index, attempt }, ahead, quota) {
             self.run.set_turn(turn);
         }
@@ -527,7 +527,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
     fn watches_consumer(&self) -> bool {
         match &self.turns {
             Some(turns) => turns.is_far,
-            None => self.worker.exit().lane.ahead() > 0 && !self.call.is_ordered(),
+            None => self.worker.exit().lane.ahead().len() > 0 && !self.call.is_ordered(),
         }
     }
 

@@ -405,11 +405,17 @@ where
     }
     let stop = worker.call().stop.clone();
     // Who has a place may be waiting for just the item that this one would hold while it waits for one.
-    let wait = || worker.let_go();
+    let call = Arc::clone(worker.call());
+    let mut blocked = None;
+    let wait = || {
+        worker.let_go();
+        blocked = Some(call.block());
+    };
     let lines = Arc::new(PassedOn);
     let Some(mut session) = Session::open(pool, Arc::clone(run), lines, &stop, wait) else {
         return;
     };
+    drop(blocked);
     let mut items = VecDeque::new();
     while take(worker, &mut session, &mut items) {
         if worker.is_under_way() {
@@ -460,6 +466,9 @@ where
         session.off_duty();
         fill()
     };
+    // One that is tried again is taken before others, and may be of a later place in the input than one of them: its
+    // outputs would wait for those of an item behind it.
+    taken.sort_unstable_by_key(|(index, _)| *index);
     let exit = worker.exit();
     items.extend(taken.into_iter().map(|(index, value)| Item {
         index,

@@ -38,7 +38,6 @@ pub struct Options {
     pub(crate) journal: Option<Journal>,
     #[cfg(feature = "journal")]
     pub(crate) resume: bool,
-    #[cfg(feature = "process")]
     pub(crate) emits: bool,
     pub(crate) has_state: bool,
     #[cfg(feature = "process")]
@@ -66,7 +65,6 @@ impl Options {
             journal: None,
             #[cfg(feature = "journal")]
             resume: false,
-            #[cfg(feature = "process")]
             emits: false,
             has_state: false,
             #[cfg(feature = "process")]
@@ -192,16 +190,9 @@ impl Options {
         self
     }
 
-    /// The body emits any number of outputs.
-    #[cfg_attr(
-        not(feature = "process"),
-        expect(unused_mut, reason = "no other process")
-    )]
+    /// The body emits any number of outputs, and may run elsewhere.
     pub fn emitting(mut self) -> Self {
-        #[cfg(feature = "process")]
-        {
-            self.emits = true;
-        }
+        self.emits = true;
         self
     }
 

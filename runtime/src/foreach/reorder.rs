@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::backlog::Backlog;
 use crate::error::{ItemError, drop_quietly};
-use crate::sync::atomic::AtomicUsize;
 
 /// Holds what came early. No larger than what is taken and not consumed, because the feeder stops
 /// at that.
@@ -18,7 +18,7 @@ pub(crate) struct Reorder<R> {
 /// An output that counts against its worker's quota until it is handed out.
 pub(crate) struct Output<R> {
     pub(crate) value: R,
-    pub(crate) ahead: Arc<AtomicUsize>,
+    pub(crate) ahead: Arc<Backlog>,
 }
 
 enum Place<R> {
@@ -29,6 +29,15 @@ enum Place<R> {
     Failed(VecDeque<Output<R>>, ItemError),
 }
 
+impl<R> Place<R> {
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Waiting | Self::Outputs(_, false) => false,
+            Self::Value(_) | Self::Outputs(_, true) | Self::Failed(..) => true,
+        }
+    }
+}
+
 impl<R> Reorder<R> {
     pub(crate) fn new() -> Self {
         Self {
@@ -37,43 +46,71 @@ impl<R> Reorder<R> {
         }
     }
 
-    fn place(&mut self, index: u64) -> &mut Place<R> {
-        let at = usize::try_from(index - self.head).expect("a window fits into memory");
+    /// Where an item is kept. `None` if it has had its turn, or its end.
+    ///
+    /// The lanes see to it that nothing comes after an end. What would all the same is dropped: it belongs nowhere.
+    fn place(&mut self, index: u64) -> Option<&mut Place<R>> {
+        let at = index.checked_sub(self.head);
+        let at = at.map(|at| usize::try_from(at).expect("a window fits into memory"));
+        debug_assert!(
+            at.is_some(),
+            "item {index} comes after its turn; it is that of item {}",
+            self.head
+        );
+        let at = at?;
         while self.places.len() <= at {
             self.places.push_back(Place::Waiting);
         }
-        &mut self.places[at]
+        let place = &mut self.places[at];
+        debug_assert!(
+            !place.has_ended(),
+            "something of item {index} comes after its end"
+        );
+        (!place.has_ended()).then_some(place)
     }
 
-    pub(crate) fn value(&mut self, index: u64, value: R) {
-        *self.place(index) = Place::Value(value);
+    /// Takes a value in. Gives it back if the item has ended before.
+    #[must_use = "what is given back is to be dropped with care"]
+    pub(crate) fn value(&mut self, index: u64, value: R) -> Option<R> {
+        let Some(place) = self.place(index) else {
+            return Some(value);
+        };
+        debug_assert!(matches!(place, Place::Waiting), "a value after outputs");
+        *place = Place::Value(value);
+        None
     }
 
-    pub(crate) fn output(&mut self, index: u64, output: Output<R>) {
-        let place = self.place(index);
-        if let Place::Outputs(outputs, _) = place {
-            outputs.push_back(output);
-        } else {
-            *place = Place::Outputs(VecDeque::from([output]), false);
+    /// Takes an output in. Gives it back if the item has ended before.
+    #[must_use = "what is given back counts against its worker's quota"]
+    pub(crate) fn output(&mut self, index: u64, output: Output<R>) -> Option<Output<R>> {
+        match self.place(index) {
+            None | Some(Place::Value(_) | Place::Failed(..)) => return Some(output),
+            Some(Place::Outputs(outputs, _)) => outputs.push_back(output),
+            Some(place) => *place = Place::Outputs(VecDeque::from([output]), false),
         }
+        None
     }
 
     pub(crate) fn ended(&mut self, index: u64) {
-        let place = self.place(index);
-        if let Place::Outputs(_, ended) = place {
-            *ended = true;
-        } else {
-            *place = Place::Outputs(VecDeque::new(), true);
+        match self.place(index) {
+            None | Some(Place::Value(_) | Place::Failed(..)) => {}
+            Some(Place::Outputs(_, ended)) => *ended = true,
+            Some(place) => *place = Place::Outputs(VecDeque::new(), true),
         }
     }
 
-    pub(crate) fn failed(&mut self, index: u64, error: ItemError) {
-        let place = self.place(index);
+    /// Takes a failure in. Gives it back if the item has ended before.
+    #[must_use = "what is given back is to be dropped with care"]
+    pub(crate) fn failed(&mut self, index: u64, error: ItemError) -> Option<ItemError> {
+        let Some(place) = self.place(index) else {
+            return Some(error);
+        };
         let outputs = match std::mem::replace(place, Place::Waiting) {
             Place::Outputs(outputs, _) => outputs,
             _ => VecDeque::new(),
         };
         *place = Place::Failed(outputs, error);
+        None
     }
 
     /// The item whose turn it is.

@@ -6,6 +6,7 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::backlog::Backlog;
 use super::call::Call;
 use super::lane::{Event, Intake, Outlet};
 use super::reorder::{Output, Reorder, Turn};
@@ -14,7 +15,6 @@ use super::shortage::Shortage;
 use crate::error::{CallSite, Cause, ItemError, PanicPayload, drop_caught, drop_quietly};
 use crate::release;
 use crate::stop::StopToken;
-use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::vigil;
 use crate::waits::Frame;
 
@@ -507,7 +507,7 @@ impl<R> Live<R> {
                     return Some(Ok(value));
                 }
                 Turn::Output(Output { value, ahead }) => {
-                    self.hand_out(&ahead);
+                    hand_out(&self.call, &ahead);
                     return Some(Ok(value));
                 }
                 Turn::Failed(error) => {
@@ -527,7 +527,7 @@ impl<R> Live<R> {
                 Some(Ok(value))
             }
             (Event::Output(_, value), None) => {
-                self.hand_out(self.intake.ahead());
+                hand_out(&self.call, self.intake.ahead());
                 Some(Ok(value))
             }
             (Event::Ended(_), None) => {
@@ -539,12 +539,15 @@ impl<R> Live<R> {
                 Some(Err(error))
             }
             (Event::Value(index, value), Some(order)) => {
-                order.value(index, value);
+                order.value(index, value).map(drop_quietly);
                 None
             }
             (Event::Output(index, value), Some(order)) => {
                 let ahead = Arc::clone(self.intake.ahead());
-                order.output(index, Output { value, ahead });
+                if let Some(late) = order.output(index, Output { value, ahead }) {
+                    hand_out(&self.call, &late.ahead);
+                    drop_quietly(late);
+                }
                 None
             }
             (Event::Ended(index), Some(order)) => {
@@ -552,18 +555,10 @@ impl<R> Live<R> {
                 None
             }
             (Event::Failed(index, error), Some(order)) => {
-                order.failed(index, error);
+                order.failed(index, error).map(drop_quietly);
                 None
             }
-        }
-    }
-
-    /// Takes an output out of the count of those that its worker is ahead.
-    fn hand_out(&self, ahead: &AtomicUsize) {
-        let before = ahead.fetch_sub(1, Ordering::Release);
-        // An emitter that waits is woken when it has half its quota again, not for each place.
-        if before <= self.call.quota().div_ceil(2) || before == 1 {
-            self.call.to_emitters.notify_all();
+            (Event::Join(..), _) => unreachable!("the intake keeps joins to itself"),
         }
     }
 
@@ -656,7 +651,15 @@ impl<R> Live<R> {
             over.then(|| intake.poll_all().map_or(Waited::Over, Waited::Event))
         };
         let hope = call.runs_elsewhere || *consumed < YOUNG || call.goes_in_step();
-        vigil::keep_if(hope, look, |look| call.to_consumer.wait(look))
+        let sleep = |look| call.to_consumer.wait_with(look, || call.until_over());
+        vigil::keep_if(hope, look, sleep)
+    }
+}
+
+/// Takes an output out of the count of those that its worker is ahead.
+fn hand_out(call: &Call, ahead: &Backlog) {
+    if ahead.hand_out() {
+        call.tell_dispatcher();
     }
 }
 

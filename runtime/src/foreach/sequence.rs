@@ -9,9 +9,10 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::backlog::Backlog;
 use super::chain::{self, Next, Receiver, Sender, chain_with};
 use super::lane::Event;
-use crate::sync::atomic::AtomicUsize;
+use super::lease::Mark;
 
 /// Where both ends stand: what the next value is that comes without its number. One of the two is [`NONE`].
 struct At {
@@ -40,6 +41,8 @@ impl At {
             Event::Ended(index) => (NONE, index + 1),
             Event::Failed(index, _) if emits => (NONE, index + 1),
             Event::Value(index, _) | Event::Failed(index, _) => (index + 1, NONE),
+            // What is expected next is of this item: one of an earlier item behind it counts as a jump.
+            Event::Join(index, _) => (NONE, *index),
         };
         self.value.set(value);
         self.output.set(output);
@@ -87,6 +90,11 @@ impl<R> Writer<R> {
         Ok(())
     }
 
+    /// How many places have been filled.
+    pub(super) fn position(&self) -> u64 {
+        self.queue.position()
+    }
+
     /// Puts in any event.
     pub(super) fn push(&self, event: Event<R>) {
         self.at.pass(&event);
@@ -100,11 +108,11 @@ pub(super) struct Reader<R> {
     /// As the writer has it when it has put in what was read.
     at: At,
     /// Outputs that the consumer has not had.
-    pub(super) ahead: Arc<AtomicUsize>,
+    pub(super) ahead: Arc<Backlog>,
 }
 
 impl<R> Reader<R> {
-    /// The next event, if there is one.
+    /// The next event, if there is one. What waits for another lane stays.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Event<R>> {
         self.queue.look();
@@ -122,10 +130,41 @@ impl<R> Reader<R> {
             advance(&self.at.value);
             return Some(Event::Value(index, value));
         }
+        if self.join().is_some() {
+            return None;
+        }
         let event = self.queue.pop_mark()?;
         let event = event.unwrap_or_else(|| Event::Ended(self.at.output.get()));
         self.at.pass(&event);
         Some(event)
+    }
+
+    /// What of another lane has to be read before the next event of what the last look has seen.
+    #[inline]
+    pub(super) fn join(&self) -> Option<Mark> {
+        match self.queue.peek_seen()? {
+            Next::Mark(Some(Event::Join(_, mark))) => Some(*mark),
+            _ => None,
+        }
+    }
+
+    /// Goes on behind a [`join`](Self::join).
+    pub(super) fn pass_join(&mut self) {
+        let join = self.queue.pop_mark().flatten();
+        debug_assert!(matches!(join, Some(Event::Join(..))));
+        if let Some(join) = join {
+            self.at.pass(&join);
+        }
+    }
+
+    /// Sees what there is, if all that was seen has been read.
+    pub(super) fn look(&mut self) {
+        self.queue.look();
+    }
+
+    /// How many places have been read.
+    pub(super) fn position(&self) -> u64 {
+        self.queue.position()
     }
 
     /// Of which item the next event is, if there is one.
@@ -191,7 +230,7 @@ impl<R> Reader<R> {
 pub(super) type Blocks<R> = chain::Blocks<R, Event<R>>;
 
 /// An empty queue. `ahead` is for the consumer to find.
-pub(super) fn sequence<R>(blocks: &Blocks<R>, ahead: Arc<AtomicUsize>) -> (Writer<R>, Reader<R>) {
+pub(super) fn sequence<R>(blocks: &Blocks<R>, ahead: Arc<Backlog>) -> (Writer<R>, Reader<R>) {
     let (sender, receiver) = chain_with(blocks);
     let writer = Writer {
         queue: sender,
@@ -234,6 +273,7 @@ mod tests {
             Event::Value(index, value) => (0, *index, Some(*value)),
             Event::Output(index, value) => (1, *index, Some(*value)),
             Event::Ended(index) => (2, *index, None),
+            Event::Join(index, mark) => (4, *index, Some(mark.upto)),
             Event::Failed(index, error) => {
                 assert_eq!(error.index(), Some(*index));
                 (3, *index, None)

@@ -1,16 +1,24 @@
 //! Sleeping until something changes, at next to no cost for those who change it.
 //!
-//! An event count: a sleeper announces itself, looks once more, then sleeps; who makes a change
-//! looks whether anyone is announced. [`Signal::notify`] orders the two with a full fence and can
+//! An event count: a sleeper announces itself, looks once more, then sleeps; a thread that makes a change
+//! looks whether a sleeper is announced. [`Signal::notify`] orders the two with a full fence and can
 //! never be missed. [`Signal::hint`] leaves the fence out, for paths that run every few
 //! nanoseconds: a sleeper that a hint misses looks again by itself within a millisecond. A sleeper
 //! in its first millisecond *dozes*: hints let it be, so that a fast producer does not pay for
 //! waking it at every item.
+//!
+//! A call reaches the sleepers that were announced before it, and no others. With a count of calls alone, a
+//! sleeper that looks, finds nothing and lies down again would take the call of another that has not got
+//! up yet, and that one would sleep on: a lost wake-up. [`Signal::notify`] wakes *any* of the sleepers: it is for
+//! changes that are of use to each of them. Where their conditions differ it is [`Signal::notify_all`], or
+//! each has a signal of its own.
 
 use std::time::Duration;
 
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
 use crate::sync::{Condvar, Mutex};
+
+pub use net::{late_wakes, watch_wakes};
 
 /// The longest that anything waits because a hint was missed: the crate's "about a millisecond".
 const DOZE: Duration = Duration::from_millis(1);
@@ -33,6 +41,18 @@ struct Beds {
     asleep: usize,
     /// Called and not yet up.
     called: usize,
+    /// How many calls there have been.
+    calls: u64,
+}
+
+/// What a sleeper has from its announcement: how many calls there had been. One more, and it is called.
+#[derive(Clone, Copy)]
+struct Ticket(u64);
+
+impl Beds {
+    fn is_called(&self, ticket: Ticket) -> bool {
+        self.calls != ticket.0
+    }
 }
 
 impl Signal {
@@ -83,6 +103,7 @@ impl Signal {
         }
         beds.asleep -= count;
         beds.called += count;
+        beds.calls = beds.calls.wrapping_add(1);
         self.asleep.store(beds.asleep, Ordering::Relaxed);
         drop(beds);
         if count == 1 {
@@ -94,7 +115,7 @@ impl Signal {
 
     /// Sleeps until `ready` answers something. `ready` runs without any lock held.
     pub(crate) fn wait<V>(&self, ready: impl FnMut() -> Option<V>) -> V {
-        self.wait_with(ready, || LONGEST)
+        self.wait_with(ready, || Duration::MAX)
     }
 
     /// Like [`wait`](Self::wait), and looks again after `longest` at the latest: for changes that
@@ -106,57 +127,108 @@ impl Signal {
     ) -> V {
         let mut limit = DOZE;
         let mut deep = None;
+        let mut is_late = false;
         loop {
-            self.announce();
+            let ticket = self.announce();
             if let Some(value) = ready() {
-                self.withdraw();
+                if is_late && net::is_watched() && !self.is_called_within(ticket, net::PATIENCE) {
+                    net::note_late_wake();
+                }
+                self.withdraw(ticket);
                 return value;
             }
-            if self.sleep(limit.min(longest())) {
+            let longest = longest();
+            is_late = false;
+            if self.sleep(ticket, limit.min(longest)) {
                 deep = None;
                 limit = DOZE;
             } else if deep.is_none() {
                 deep = Some(Deep::new(&self.deep));
             } else {
+                // A hint may miss a sleeper that has just become deep, but no later one.
+                is_late = limit > DOZE && limit < longest;
                 limit = (limit * 4).min(LONGEST);
             }
         }
     }
 
-    fn announce(&self) {
+    fn announce(&self) -> Ticket {
         let mut beds = self.beds.lock();
         beds.asleep += 1;
         self.asleep.store(beds.asleep, Ordering::Relaxed);
+        let ticket = Ticket(beds.calls);
         drop(beds);
         fence(Ordering::SeqCst);
+        ticket
     }
 
-    fn withdraw(&self) {
-        let mut beds = self.beds.lock();
-        if beds.asleep > 0 {
-            // A call that is under way is left for the others: it may be meant for what they need.
+    fn withdraw(&self, ticket: Ticket) {
+        self.leave(&mut self.beds.lock(), ticket);
+    }
+
+    /// Takes a sleeper out of the count. It need not be one that was counted as called, though it was: where
+    /// several were announced, a call for one of them may be heard by two.
+    fn leave(&self, beds: &mut Beds, ticket: Ticket) {
+        if beds.is_called(ticket) && beds.called > 0 {
+            beds.called -= 1;
+        } else {
             beds.asleep -= 1;
             self.asleep.store(beds.asleep, Ordering::Relaxed);
-        } else {
-            beds.called -= 1;
         }
     }
 
     /// True when called, false when the time ran out.
-    fn sleep(&self, limit: Duration) -> bool {
+    fn sleep(&self, ticket: Ticket, limit: Duration) -> bool {
         let mut beds = self.beds.lock();
         let mut late = false;
-        while beds.called == 0 && !late {
+        while !beds.is_called(ticket) && !late {
             (beds, late) = self.wake.wait_timeout(beds, limit);
         }
-        let called = beds.called > 0;
-        if called {
-            beds.called -= 1;
-        } else {
-            beds.asleep -= 1;
-            self.asleep.store(beds.asleep, Ordering::Relaxed);
-        }
+        let called = beds.is_called(ticket);
+        self.leave(&mut beds, ticket);
         called
+    }
+
+    /// Whether a call comes within `limit`, for a sleeper that has seen its change already: the thread that
+    /// made it may be about to call.
+    fn is_called_within(&self, ticket: Ticket, limit: Duration) -> bool {
+        let mut beds = self.beds.lock();
+        let mut late = false;
+        while !beds.is_called(ticket) && !late {
+            (beds, late) = self.wake.wait_timeout(beds, limit);
+        }
+        beds.is_called(ticket)
+    }
+}
+
+/// The time limit of a sleep is a safety net. Tests ask that it catches nothing: no change has come that a sleeper
+/// was not told of.
+mod net {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+    static LATE: AtomicUsize = AtomicUsize::new(0);
+
+    /// How long a change may be there before its call. The thread that makes both may lose its processor between them.
+    pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// From here on late wakes are counted, which takes some time for each of them.
+    pub fn watch_wakes() {
+        IS_WATCHED.store(true, Ordering::Relaxed);
+    }
+
+    /// How many sleepers of this process have found, when their time ran out, what they were not called for.
+    pub fn late_wakes() -> usize {
+        LATE.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_watched() -> bool {
+        IS_WATCHED.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_late_wake() {
+        LATE.fetch_add(1, Ordering::Relaxed);
     }
 }
 

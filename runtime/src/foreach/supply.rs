@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::control::{Slot, Slots};
 use super::hand::{Hand, Own};
+use super::lease::Mark;
 use super::pace::CHEAP;
 use crate::barrier;
 use crate::context;
@@ -45,8 +46,8 @@ pub(crate) struct Pool<T> {
     later: Mutex<BinaryHeap<Later<T>>>,
     /// `later.len()`, to be read without the lock; also by the call.
     delayed: Arc<AtomicUsize>,
-    /// Which try comes next, of items that are not at their first.
-    attempts: Mutex<HashMap<u64, u32>>,
+    /// Which try comes next, of items that are not at their first, and after what of which lane.
+    attempts: Mutex<HashMap<u64, (u32, Option<Mark>)>>,
     /// What the workers run, where there is somebody to look.
     pub(crate) slots: Slots<T>,
     /// Hands of workers that have gone, for those that come: on shared threads they do so all the time.
@@ -84,17 +85,23 @@ impl<T> Pool<T> {
         self.slots.lock().retain(|it| !Arc::ptr_eq(it, slot));
     }
 
-    /// Keeps an item for its try number `attempt`, after `pause`.
-    pub(crate) fn put_later(&self, item: Numbered<T>, attempt: u32, pause: Duration) {
+    /// Keeps an item for its try number `attempt`, after `pause`. What its earlier tries have emitted is before `mark`.
+    pub(crate) fn put_later(
+        &self,
+        item: Numbered<T>,
+        attempt: u32,
+        pause: Duration,
+        mark: Option<Mark>,
+    ) {
         let due = time::after(pause);
-        self.attempts.lock().insert(item.0, attempt);
+        self.attempts.lock().insert(item.0, (attempt, mark));
         self.later.lock().push(Later { due, item });
         self.delayed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Which try of an item begins.
-    pub(crate) fn attempt(&self, index: u64) -> u32 {
-        self.attempts.lock().remove(&index).unwrap_or(1)
+    /// Which try of an item begins, and after what.
+    pub(crate) fn attempt(&self, index: u64) -> (u32, Option<Mark>) {
+        self.attempts.lock().remove(&index).unwrap_or((1, None))
     }
 
     fn has_later(&self) -> bool {

@@ -267,6 +267,8 @@ impl<'w, T, R> Worker<'w, T, R> {
             return true;
         };
         if let Some(gate) = control.gate() {
+            // Those that have the places may wait for the consumer, and it for an item that is set aside.
+            let _blocked = call.block();
             let Some(permit) = call.pass(gate) else {
                 return false;
             };

@@ -463,6 +463,15 @@ impl Control {
         at.is_some_and(|at| at.elapsed() > GRACE)
     }
 
+    /// How long that still is, if there are any.
+    pub(crate) fn grace_left(&self) -> Option<Duration> {
+        if self.abandoned() == 0 {
+            return None;
+        }
+        let at = *self.abandoned_at.lock();
+        at.map(|at| GRACE.saturating_sub(at.elapsed()))
+    }
+
     /// Has the supervisor look whether there is anything left to watch.
     pub(crate) fn call_supervisor(&self) {
         *self.supervisor.called.lock() = true;

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Try;
+use crate::foreach::lease::{Lease, Mark};
 use crate::stop::StopToken;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// One worker's item. Whoever takes the run out ends the item: the worker, or the supervisor when
 /// its time is over.
 pub(crate) struct Slot<T> {
     run: Mutex<Option<Run<T>>>,
-    /// The supervisor has taken an item: the worker has lost its place, and leaves when it comes back.
-    is_abandoned: Arc<AtomicBool>,
+    /// Revoked when the supervisor has taken an item: the worker has lost its place, and leaves when it comes back.
+    lease: Arc<Lease>,
 }
 
 /// An item that runs.
@@ -37,10 +37,10 @@ impl<T> Run<T> {
 }
 
 impl<T> Slot<T> {
-    pub(crate) fn new(is_abandoned: &Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(lease: &Arc<Lease>) -> Self {
         Self {
             run: Mutex::new(None),
-            is_abandoned: Arc::clone(is_abandoned),
+            lease: Arc::clone(lease),
         }
     }
 
@@ -65,13 +65,14 @@ impl<T> Slot<T> {
     }
 
     /// Takes the item away from its worker if it has run for `limit` or more, and calls `abandon`
-    /// before the worker can know.
+    /// before the worker can know. Answers with it what of the worker's lane comes before what comes next of the item;
+    /// the worker puts in nothing more of it.
     pub(crate) fn take_overdue(
         &self,
         limit: Duration,
         now: Instant,
         abandon: impl FnOnce(),
-    ) -> Option<Run<T>> {
+    ) -> Option<(Run<T>, Option<Mark>)> {
         let mut run = self.run.lock();
         let is_overdue = |run: &Run<T>| now.saturating_duration_since(run.since) >= limit;
         if !run.as_ref().is_some_and(is_overdue) {
@@ -79,11 +80,11 @@ impl<T> Slot<T> {
         }
         // Before the lock is let go of: who finds its item gone knows why.
         abandon();
-        self.is_abandoned.store(true, Ordering::SeqCst);
-        run.take()
+        let mark = self.lease.revoke();
+        run.take().map(|run| (run, mark))
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.is_abandoned.load(Ordering::SeqCst)
+        self.lease.is_revoked()
     }
 }
