@@ -197,7 +197,7 @@ fn a_relaunch_that_is_refused_is_told() {
         let (_hold, hang) = channel::<()>();
         let hang = Arc::new(Mutex::new(hang));
         let outcomes = foreach_parallel!(
-            (0..4_u64).map(|n| n),
+            (0..4_u64).inspect(|_| ()),
             throttle = 1,
             timeout = limit,
             using(hang),
@@ -231,7 +231,7 @@ fn rayons_pool_that_cannot_start_is_a_failure_in_words() {
                 let plain = foreach_parallel!(0..10_u64, on = rayon, |n| n).outcomes();
                 let throttled = foreach_parallel!(0..10_u64, on = rayon, throttle = 2, |n| n);
                 let fed =
-                    foreach_parallel!((0..10_u64).map(|n| n), on = rayon, throttle = 2, |n| n);
+                    foreach_parallel!((0..10_u64).inspect(|_| ()), on = rayon, throttle = 2, |n| n);
                 let all = [plain, throttled.outcomes(), fed.outcomes()];
                 for mut outcomes in all {
                     let error = outcomes.find_map(Result::err).expect("a failure");

@@ -63,7 +63,7 @@ fn job(job: Job<u64>) -> Ends {
 }
 
 fn lazy() -> impl Iterator<Item = u64> + Send {
-    (0..COUNT).map(|n| n)
+    (0..COUNT).inspect(|_| ())
 }
 
 fn nap(n: u64) -> u64 {

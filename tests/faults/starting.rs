@@ -94,7 +94,7 @@ fn c4_lowered() {
     let spoil = || inject(Calls::Starts, Fails::Once(5)).map(drop);
     spoilt(spoil, || {
         let limit = Duration::from_secs(20);
-        let items = (0..100_u64).map(|n| n);
+        let items = (0..100_u64).inspect(|_| ());
         let results = foreach_parallel!(items, throttle = 6, timeout = limit, |n| naps(n));
         let throttle = results.throttle();
         let mut outcomes = results.outcomes();
@@ -115,7 +115,7 @@ fn c4_none() {
     spoilt(spoil, || {
         let limit = Duration::from_secs(20);
         let plain = foreach_parallel!(0..9_u64, |n| n);
-        let fed = foreach_parallel!((0..9_u64).map(|n| n), timeout = limit, |n| n);
+        let fed = foreach_parallel!((0..9_u64).inspect(|_| ()), timeout = limit, |n| n);
         let first = foreach_parallel!(0..9_u64, |n| n);
         let second = foreach_parallel!(first, throttle = 2, |n| n);
         for results in [plain, fed, second] {
@@ -273,7 +273,7 @@ fn is_in_words(error: &ItemError) -> bool {
 fn c6_threads() {
     each_fails(|| {
         let limit = Duration::from_secs(20);
-        let items = (0..12_u64).map(|n| n);
+        let items = (0..12_u64).inspect(|_| ());
         let results = foreach_parallel!(
             items,
             throttle = 3,
@@ -289,7 +289,7 @@ fn c6_threads() {
 fn c6_pool() {
     each_fails(|| {
         let workers = ProcessPool::builder().workers(2).max_items(4).build();
-        let items = (0..12_u64).map(|n| n);
+        let items = (0..12_u64).inspect(|_| ());
         judge(
             foreach_parallel!(items, on = process(&workers), |n| naps(n)).outcomes(),
             12,
