@@ -623,7 +623,7 @@ mod processes {
                     on = process(&pool),
                     timeout = Duration::from_millis(20),
                     |n| {
-                        while n == 0 {
+                        if n == 0 {
                             std::thread::sleep(Duration::from_secs(600));
                         }
                         n

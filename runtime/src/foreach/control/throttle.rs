@@ -1,5 +1,7 @@
 //! How many items run at once: as a number, as one that several calls share, or as whatever does best.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -272,7 +274,7 @@ impl Gate {
             if places.taken >= places.limit {
                 return None;
             }
-            places.taken += 1;
+            places.taken = places.taken.saturating_add(1);
         }
         Some(Permit {
             gate: Arc::clone(self),
@@ -293,15 +295,15 @@ impl Gate {
             return Some(permit);
         }
         let _waits = debug::wait(|| format!("a worker: a place of {}", self.title()));
-        places.waiting += 1;
+        places.waiting = places.waiting.saturating_add(1);
         loop {
             if is_over() {
-                places.waiting -= 1;
+                places.waiting = places.waiting.saturating_sub(1);
                 return None;
             }
             places = self.freed.wait_timeout(places, LOOK).0;
             if let Some(permit) = self.take(&mut places, loans) {
-                places.waiting -= 1;
+                places.waiting = places.waiting.saturating_sub(1);
                 return Some(permit);
             }
         }
@@ -342,7 +344,7 @@ impl Drop for Permit {
                 self.gate.freed.notify_all();
             }
             None => {
-                places.taken -= 1;
+                places.taken = places.taken.saturating_sub(1);
                 drop(places);
                 self.gate.freed.notify_one();
             }
@@ -713,7 +715,7 @@ mod tests {
             let latency = number as f64 / seen_rate;
             time += step;
             ended += seen_rate * step;
-            let now = start + Duration::from_secs_f64(time);
+            let now = crate::time::later(start, Duration::from_secs_f64(time)).unwrap();
             let since = now.saturating_duration_since(climb.since()).as_secs_f64();
             // What began since then, and has ended.
             let count = ((since - latency).max(0.0) * seen_rate).floor();

@@ -1,5 +1,7 @@
 //! The workers of a pool, and who has them.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
@@ -125,7 +127,7 @@ impl Pool {
     pub(crate) fn place(&self, stop: &StopToken, wait: impl FnOnce()) -> Option<Place> {
         let mut state = self.0.state.lock();
         if state.waiting.is_empty() && state.taken < self.0.options.workers {
-            state.taken += 1;
+            state.taken = state.taken.saturating_add(1);
             return Some(Place(self.clone()));
         }
         drop(state);
@@ -141,7 +143,7 @@ impl Pool {
             format!("a worker of a pool of {workers} at most, which others have")
         });
         let mut state = self.0.state.lock();
-        state.last_ticket += 1;
+        state.last_ticket = state.last_ticket.saturating_add(1);
         let ticket = state.last_ticket;
         state.waiting.push_back(ticket);
         while state.waiting.front() != Some(&ticket) || state.taken >= self.0.options.workers {
@@ -154,7 +156,7 @@ impl Pool {
             state = self.0.freed.wait(state);
         }
         state.waiting.pop_front();
-        state.taken += 1;
+        state.taken = state.taken.saturating_add(1);
         drop(state);
         self.0.freed.notify_all();
         Some(Place(self.clone()))
@@ -274,7 +276,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let inner = &self.0.0;
         let mut state = inner.state.lock();
-        state.taken -= 1;
+        state.taken = state.taken.saturating_sub(1);
         let wanted = !state.waiting.is_empty();
         drop(state);
         if wanted {
