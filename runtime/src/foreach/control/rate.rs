@@ -298,9 +298,12 @@ mod tests {
             let next = if wait.is_zero() {
                 starts.push(now);
                 // An item takes no time to speak of.
-                (now + Duration::from_nanos(100), schedule.stand())
+                (
+                    now.saturating_add(Duration::from_nanos(100)),
+                    schedule.stand(),
+                )
             } else {
-                (now + wait + overrun, ticket)
+                (now.saturating_add(wait).saturating_add(overrun), ticket)
             };
             sleepers.push(next);
         }
