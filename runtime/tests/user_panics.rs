@@ -814,6 +814,82 @@ fn a_key_that_panics_leaves_its_dictionary_in_order() {
     });
 }
 
+#[cfg(feature = "cluster")]
+mod on_a_cluster {
+    use super::*;
+    use crate::support::nats::Server;
+
+    /// In the worker itself, and in a process of the worker's for each item.
+    #[test]
+    fn a_value_that_panics_on_its_way_fails_alone() {
+        within(240, || {
+            let _alone = alone();
+            let Some(server) = Server::start() else {
+                return;
+            };
+            let worker = server.worker(2);
+            for isolate in [false, true] {
+                let cluster = server.builder().isolate(isolate).connect().unwrap();
+                for (at, side) in [
+                    (At::Serialize, Side::Home),
+                    (At::SerializeHalf, Side::Home),
+                    (At::Deserialize, Side::Away),
+                    (At::Drop, Side::Away),
+                    (At::Drop, Side::Home),
+                ] {
+                    let items = (0..ALL).map(move |n| Bomb::among(n, at, side));
+                    let results =
+                        foreach_parallel!(items, on = cluster(&cluster), |bomb: Bomb| bomb.n);
+                    let case = format!("an item, {at:?} {side:?}, isolate: {isolate}");
+                    assert_one_failed(&case, results.outcomes().collect());
+                }
+                let home = std::process::id();
+                for (at, side) in [
+                    (At::Serialize, Side::Away),
+                    (At::SerializeHalf, Side::Away),
+                    (At::Drop, Side::Away),
+                    (At::Deserialize, Side::Home),
+                ] {
+                    let results = foreach_parallel!(
+                        0..ALL,
+                        on = cluster(&cluster),
+                        using(at, side, home),
+                        |n| {
+                            let at = if n == BAD { at } else { At::Never };
+                            Bomb::with(n, at, side, home, Vec::new())
+                        }
+                    );
+                    let case = format!("a value, {at:?} {side:?}, isolate: {isolate}");
+                    assert_one_failed(&case, results.outcomes().collect());
+                    let results = foreach_parallel!(
+                        0..ALL,
+                        on = cluster(&cluster),
+                        using(at, side, home),
+                        |n, job| {
+                            let at = if n == BAD { at } else { At::Never };
+                            job.emit(Bomb::with(n, at, side, home, Vec::new()));
+                        }
+                    );
+                    let outcomes: Vec<_> = results.outcomes().collect();
+                    let failed: Vec<_> =
+                        outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
+                    assert_eq!(failed.len(), 1, "{case}, emitted: {failed:?}");
+                    assert!(
+                        failed[0].to_string().contains("bomb 17"),
+                        "{case}: {}",
+                        failed[0]
+                    );
+                    drop(outcomes);
+                    assert_nothing_left(&case);
+                }
+                let pids = foreach_parallel!(0..4_u64, on = cluster(&cluster), |_n| ());
+                assert_eq!(pids.count(), 4);
+            }
+            drop(worker);
+        });
+    }
+}
+
 #[cfg(feature = "tracing")]
 mod subscribers {
     use super::*;

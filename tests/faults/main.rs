@@ -18,6 +18,7 @@ mod journals;
 mod large;
 mod limits;
 mod nesting;
+mod panics;
 mod pools;
 mod shortage;
 mod stage;
@@ -38,6 +39,7 @@ fn main() -> std::process::ExitCode {
         large::ROWS,
         limits::ROWS,
         nesting::ROWS,
+        panics::ROWS,
         pools::ROWS,
         shortage::ROWS,
         start::ROWS,

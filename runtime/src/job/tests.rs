@@ -167,3 +167,19 @@ fn a_process_that_is_not_there_yet_cannot_be_held() {
         assert!(text.contains("has not started yet"), "{text}");
     }
 }
+
+#[test]
+fn what_feeds_a_job_and_panics_ends_it_in_words() {
+    let (job, feeder, _) = feed::<u8>("call");
+    feed::pump(feeder, |feeder| {
+        feeder.output(1);
+        panic!("the pump broke");
+    });
+    assert_eq!(job.wait_timeout(LIMIT), Some(JobState::Failed));
+    assert_eq!(job.receive(), [1]);
+    let error = job.join().unwrap_err();
+    assert!(error.to_string().contains("the pump broke"), "{error}");
+    let (job, feeder, _) = feed::<u8>("dropped");
+    drop(feeder);
+    assert_eq!(job.wait_timeout(LIMIT), Some(JobState::Stopped));
+}
