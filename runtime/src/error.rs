@@ -183,7 +183,9 @@ pub enum Cause {
     InputPanicked(PanicPayload),
     /// An expression in `init(..)` panicked, so that no item could run on that worker.
     InitPanicked(PanicPayload),
-    /// A captured value, an `init(..)` value or the input panicked while it was dropped, after the items.
+    /// A value panicked while it was dropped: a captured value, an `init(..)` value or the input, after the items;
+    /// with an [`index`](ItemError::index), the item itself, or the copy of it that was kept for another try, outside of
+    /// the body. In the body it is [`Panicked`](Self::Panicked).
     DropPanicked(PanicPayload),
     /// The call's `journal` cannot be used, or has not got all that it should.
     #[cfg(feature = "journal")]

@@ -78,7 +78,8 @@
 //! does: as `Error`, `Warning`, `Information` and `Debug`. Spans of a child's own stay there. A
 //! body that wants another subscriber sets it for its thread (`tracing::subscriber::set_default`): the one of the
 //! process is taken. Where a constructor of the program has set one before, that stays, and events go to
-//! it alone.
+//! it alone. A subscriber that panics when it is told of a call, an item or a job changes nothing about them: the
+//! panic is reported on stderr, as every panic is.
 //!
 //! `examples/timeline.rs` draws which worker ran which item when, and writes it for Perfetto.
 //!

@@ -163,7 +163,8 @@
 /// An item that takes longer than `timeout` is reported at once, as [`Cause::TimedOut`](crate::Cause::TimedOut), and
 /// another item takes its place. What it ran on depends on the back end:
 ///
-/// * A worker process is ended (SIGTERM, a grace, SIGKILL) and replaced.
+/// * A worker process is ended (SIGTERM, a grace, SIGKILL) and replaced. The time that the item's `Serialize` takes
+///   here is part of the item's time; the item is given up when `Serialize` returns.
 /// * A body on a thread cannot be ended. Its own [`stopping`](crate::stopping) becomes true, and a value that it
 ///   answers later is dropped. If it does not return, its thread is left to itself: the results end
 ///   without it, a second after the rest, and what the call captured is dropped when it comes back. A call that lends waits
@@ -181,6 +182,9 @@
 /// after it was told to stop is no result, on any back end: its item ends as [`Cause::Stopped`](crate::Cause::Stopped).
 /// A body that has all of its value nevertheless says so: `|x| runspace::finished(work(x))`, see
 /// [`finished`](crate::finished). A body that returned before the stop has its result.
+///
+/// The code of items and values that is called around a body, their `Serialize`, `Deserialize`, `Clone` and destructors,
+/// may panic too, in whichever process: that is a failure of the one item, as a panic of its body is.
 ///
 /// With `retry` an item that panicked, crashed, ran out of its `timeout` or answered an `Err` is tried again. On
 /// threads that takes a copy of the item, made before it runs, so items are `Clone`. A body that

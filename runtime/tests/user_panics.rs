@@ -683,8 +683,8 @@ fn destructors_that_panic_one_after_the_other_do_not_meet() {
         let runspace = runspace::Runspace::open().unwrap();
         for _ in 0..2 {
             let made = runspace::invoke!(&runspace, |rs| {
-                rs.set_state((Mean, 1_u8)).map_or((), std::mem::forget);
-                rs.set_state((Mean, 1_u16)).map_or((), std::mem::forget);
+                std::mem::forget(rs.set_state((Mean, 1_u8)));
+                std::mem::forget(rs.set_state((Mean, 1_u16)));
                 Mean
             });
             made.wait();
