@@ -27,6 +27,7 @@ mod starting;
 mod surroundings;
 mod telling;
 mod values;
+mod waits;
 
 fn main() -> std::process::ExitCode {
     stage::main(&[
@@ -47,5 +48,6 @@ fn main() -> std::process::ExitCode {
         surroundings::ROWS,
         telling::ROWS,
         values::ROWS,
+        waits::ROWS,
     ])
 }
