@@ -1,11 +1,11 @@
 //! What everyone who works for one call shares, whatever its items and results are.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
 use super::control::{Control, Flights, Gate, Permit, Subject, Verdict};
-use super::executor::{Desk, Target};
+use super::executor::{Desk, Resize, Target};
 use super::options::Options;
 use super::pace::{CHEAP, Pace};
 use super::report::Slowest;
@@ -59,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) site: CallSite,
     /// The most workers at once. It can be changed while they run.
     throttle: AtomicUsize,
+    /// It is the size of the target, and changes with it.
+    follows_size: AtomicBool,
     /// What it can be at most.
     most: usize,
     /// Workers that there are, begun or not: no more than the throttle, but for a moment after it
@@ -183,6 +185,7 @@ impl Call {
         let call = Arc::new(Self {
             site,
             throttle: AtomicUsize::new(throttle),
+            follows_size: AtomicBool::new(false),
             most: options.target.most(),
             launched: AtomicUsize::new(0),
             grow: Mutex::new(None),
@@ -227,6 +230,13 @@ impl Call {
         });
         call.stop.listen(&call);
         debug::enlist(&call);
+        if options.throttle_is_size() && !is_lent && first.is_none() {
+            call.follows_size.store(true, Ordering::SeqCst);
+            let weak: Weak<dyn Resize> = Arc::<Self>::downgrade(&call);
+            call.target.follow(weak);
+            // It may have changed before.
+            call.resize(call.target.size());
+        }
         #[cfg(all(feature = "ctrl_c", unix))]
         super::roll::enlist(&call);
         #[cfg(feature = "journal")]
@@ -339,6 +349,12 @@ impl Call {
     /// come after, if the caller was the last to have it.
     pub(crate) fn wait_for_growth(&self) {
         drop(self.grow.lock());
+    }
+
+    /// Changes the throttle as the user says, whatever the size of the target comes to.
+    pub(crate) fn fix_throttle(&self, throttle: usize) {
+        self.follows_size.store(false, Ordering::SeqCst);
+        self.set_throttle(throttle);
     }
 
     /// Gives a worker's place back if there are too many.
@@ -1093,6 +1109,14 @@ pub(crate) struct Blocked<'a>(&'a Call);
 impl Drop for Blocked<'_> {
     fn drop(&mut self) {
         self.0.blocked.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Resize for Call {
+    fn resize(&self, size: usize) {
+        if self.follows_size.load(Ordering::SeqCst) {
+            self.set_throttle(size);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::sync::Mutex;
 use crate::threads::{self, Refused, Task};
@@ -27,6 +27,9 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
 
     /// The throttle of a call that sets none.
     fn size(&self) -> usize;
+
+    /// Tells `call`, which sets no throttle, when [`size`](Self::size) has changed.
+    fn follow(&self, _call: Weak<dyn Resize>) {}
 
     /// The most that a throttle can be here.
     fn most(&self) -> usize {
@@ -65,6 +68,11 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     fn is_here(&self) -> bool {
         false
     }
+}
+
+/// A call whose throttle is the size of what it runs on.
+pub(crate) trait Resize: Send + Sync {
+    fn resize(&self, size: usize);
 }
 
 /// The kept threads of this process.

@@ -122,6 +122,11 @@ impl Options {
         self.throttle
     }
 
+    /// Whether the call says nothing of its throttle.
+    pub(crate) fn throttle_is_size(&self) -> bool {
+        self.throttle.is_none()
+    }
+
     pub(crate) fn effective_throttle(&self) -> usize {
         let asked = self.throttle.unwrap_or_else(|| self.target.size());
         asked.clamp(1, self.target.most())

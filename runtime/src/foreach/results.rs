@@ -771,7 +771,7 @@ impl CallThrottle {
             "a throttle of 0 would never run another item; stop the call, or give it at least 1"
         );
         if let Some(call) = &self.call {
-            call.set_throttle(throttle);
+            call.fix_throttle(throttle);
         }
     }
 }

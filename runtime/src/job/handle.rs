@@ -27,8 +27,9 @@ use crate::waits::Until;
 ///
 /// # Jobs in jobs
 ///
-/// A job that is started by a job is stopped with it. When the outer one has ended, the inner one
-/// runs on by itself.
+/// A job that is started by a job, or by an item of a parallel call, is stopped with it: by a stop of the job or of the
+/// call, and by the `timeout` of the item. When the outer one has ended by itself, the inner one runs on; what is around
+/// the outer one stops it still.
 ///
 /// ```
 /// use runspace::start_thread_job;

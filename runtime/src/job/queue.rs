@@ -29,14 +29,21 @@ const GLOBAL_THROTTLE: usize = 5;
 /// no stranger in it.
 ///
 /// The same holds for a job that reads the results of a parallel call, made inside or outside of it: it waits for
-/// what the items of that call wait for.
+/// what the items of that call wait for. And it holds for a job that waits for an invocation on a
+/// [`Runspace`](crate::Runspace) or a [`RunspacePool`](crate::RunspacePool): for what the body there waits for.
+///
+/// A wait that would close a ring, of a job that waits for itself by whatever way round, is refused in words. An item keeps
+/// the job that has made its call from its end, until the call becomes a job of its own
+/// ([`into_job`](crate::Results::into_job)) or is read elsewhere; not in a call that gives its items up in time (`timeout`,
+/// `deadline`).
 ///
 /// At most `throttle` jobs run without waiting for another job. The one exception: a job whose wait
 /// ends early, because it had a time limit or was for one of several things, such as the results of a call, goes
 /// on beside the borrower of its place; then nothing is let in until there is room again.
 ///
 /// The wait has to be seen: threads that a body makes itself, and waits on channels or locks, are
-/// not.
+/// not. Of a job that stands for a call, and of one that reads a call, the next output is taken for one that may come as long
+/// as the call goes on, whatever its items wait for: wait for the end, where that is what is meant.
 ///
 /// ```
 /// use runspace::{JobQueue, start_thread_job};

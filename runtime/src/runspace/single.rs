@@ -23,7 +23,8 @@ use super::host::{Host, RUNSPACES};
 /// Clones are the same runspace. When the last is dropped the runspace closes, as with
 /// [`close`](Self::close): what runs and what waits for its turn come to their ends, and the drop
 /// waits for them. While a panic unwinds they are asked to stop first. A body of the runspace that
-/// drops the last clone does not wait for itself.
+/// drops the last clone does not wait for itself, nor does a destructor of its state. A clone that is kept in the
+/// runspace's own state keeps it, like a ring of `Arc`s: [`close`](Self::close) it.
 ///
 /// ```
 /// use runspace::{Runspace, invoke};

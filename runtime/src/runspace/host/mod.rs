@@ -21,7 +21,7 @@ mod tests;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub(in crate::runspace) use limits::Limits;
@@ -38,6 +38,7 @@ use slot::{Order, Slot};
 use super::context::RunspaceContext;
 use super::invocation::InvocationErrorKind;
 use crate::debug;
+use crate::foreach::executor::Resize;
 use crate::per_process::Owner;
 use crate::sync::{Condvar, Mutex};
 use crate::waits::{self, Yield};
@@ -58,6 +59,8 @@ pub(in crate::runspace) struct Host {
     quiet: Condvar,
     /// For the names of a pool's runspaces.
     opened: Numbers,
+    /// Calls whose throttle is the maximum.
+    followers: Mutex<Vec<Weak<dyn Resize>>>,
 }
 
 // Made and asked.
@@ -87,6 +90,7 @@ impl Host {
             line: Mutex::new(Line::new(limits, false)),
             quiet: Condvar::new(),
             opened: Numbers::new(),
+            followers: Mutex::default(),
         }
     }
 
@@ -107,6 +111,7 @@ impl Host {
             line: Mutex::new(Line::new(limits, true)),
             quiet: Condvar::new(),
             opened: Numbers::new(),
+            followers: Mutex::default(),
         }
     }
 
@@ -234,7 +239,20 @@ impl Host {
         idle.iter().for_each(|it| it.give_if_empty(Order::Look));
         self.carry_on();
         self.lend();
+        let followers: Vec<_> = {
+            let followers = self.followers.lock();
+            followers.iter().filter_map(Weak::upgrade).collect()
+        };
+        let max = self.limits().max;
+        followers.iter().for_each(|it| it.resize(max));
         Ok(())
+    }
+
+    /// Tells `call` of a new maximum, as long as it is there.
+    pub(in crate::runspace) fn follow(&self, call: Weak<dyn Resize>) {
+        let mut followers = self.followers.lock();
+        followers.retain(|it| it.strong_count() > 0);
+        followers.push(call);
     }
 
     /// Opens the runspace that there is before any work for it.

@@ -34,7 +34,7 @@ use crate::waits::{self, Until};
 /// # Stopping
 ///
 /// What stops the code that makes an invocation, a stop of its job or of its parallel call, stops
-/// the invocation too.
+/// the invocation too. When that call has ended by itself, what is around it does.
 ///
 /// What a body returns after it was told to stop is not the value of the invocation, which is Stopped then, unless the body
 /// says that it has [`finished`](crate::finished).
@@ -44,8 +44,8 @@ use crate::waits::{self, Until};
 /// A body may wait for another invocation. On a pool that is always possible: what it waits for is
 /// let in at once when no runspace is free, as if the one that waits had lent its own. A
 /// [`Runspace`](crate::Runspace) runs one body at a time, so a body on it cannot wait for one that is
-/// queued behind it: such a wait is an error that says so, at once. Waits through threads, channels
-/// and jobs that bodies use among themselves are not seen.
+/// queued behind it: such a wait is an error that says so, at once. That holds whatever stands between: jobs, the items of
+/// parallel calls, other runspaces. Waits through threads and channels that bodies use among themselves are not seen.
 ///
 /// ```
 /// use runspace::{Runspace, invoke};

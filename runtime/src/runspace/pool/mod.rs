@@ -25,14 +25,16 @@ use super::single::RunspaceState;
 ///
 /// State belongs to a runspace, not to the pool: a body finds what was left by those that ran on the
 /// same one. A body that waits for another of the pool does not count as running meanwhile: if no
-/// runspace is free, one more is opened for what it waits for.
+/// runspace is free, one more is opened for what it waits for, be it by way of a job, of a parallel call or of another
+/// runspace.
 ///
 /// # Clones and the end
 ///
 /// Clones are the same pool. When the last is dropped the pool closes, as with
 /// [`close`](Self::close): what runs and what waits for its turn come to their ends, and the drop
 /// waits for them. While a panic unwinds they are asked to stop first. A body of the pool that drops
-/// the last clone does not wait for itself.
+/// the last clone does not wait for itself, nor does a destructor of its state. A clone that is kept in the
+/// pool's own state keeps the pool, like a ring of `Arc`s: [`close`](Self::close) it.
 ///
 /// ```
 /// use std::collections::HashSet;
@@ -105,7 +107,8 @@ impl RunspacePool {
 
     /// Changes how many bodies run at once. With a higher maximum bodies that wait begin at once. A
     /// lower one ends nothing: none begins until fewer than that many run; runspaces that are idle
-    /// go at once, busy ones when they are done.
+    /// go at once, busy ones when they are done. A parallel call that runs on the pool, and that sets no throttle of its
+    /// own, follows.
     ///
     /// # Errors
     /// The maximum would be 0, or lower than the minimum.

@@ -11,12 +11,12 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::RunspacePool;
 use crate::error::{PanicPayload, drop_quietly};
 use crate::foreach::Place;
-use crate::foreach::executor::{Desk, Target};
+use crate::foreach::executor::{Desk, Resize, Target};
 use crate::runspace::here;
 use crate::runspace::host::{Host, Kind, Seat, Work};
 use crate::runspace::invocation::InvocationErrorKind;
@@ -25,7 +25,8 @@ use crate::sync::{Mutex, thread_local};
 use crate::threads::{self, Task};
 use crate::waits;
 
-/// `on = pool(&pool)`. The throttle is the pool's maximum unless the call says otherwise.
+/// `on = pool(&pool)`. The throttle is the pool's maximum unless the call says otherwise, and follows it while the call
+/// runs.
 #[must_use]
 pub fn on_pool(pool: &RunspacePool) -> Place {
     let host = Arc::clone(pool.handle.host());
@@ -81,6 +82,10 @@ impl Target for OnPool {
 
     fn size(&self) -> usize {
         self.host.limits().max
+    }
+
+    fn follow(&self, call: Weak<dyn Resize>) {
+        self.host.follow(call);
     }
 
     fn is_shared(&self) -> bool {
