@@ -100,6 +100,8 @@ impl Part {
 fn body(index: u64, part: Part, item: &ItemContext<'_, Output>) {
     part.play(index, || item.emit(Output::Here(index, std::process::id())));
     item.emit(Output::Done(index));
+    // A stop may come just now, and that was all.
+    runspace::finished(());
 }
 
 /// A row of choices that a seed repeats.
