@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use runspace::collections::{Bag, BlockingCollection, Dictionary, Queue, Stack};
@@ -431,40 +431,5 @@ fn adds_and_removals_that_meet_are_told_apart() {
         let left = added.load(Ordering::Relaxed) - removed.load(Ordering::Relaxed);
         assert_eq!(all.len(), left);
         assert_eq!(all.keys().len(), left);
-    });
-}
-
-/// The clone of an element of one list uses another, and the other way round, on two threads.
-#[test]
-fn clones_that_use_each_others_lists_do_not_wait_for_each_other() {
-    struct Far {
-        other: Option<Queue<Far>>,
-        met: Arc<Mutex<usize>>,
-    }
-    impl Clone for Far {
-        fn clone(&self) -> Self {
-            *self.met.lock().unwrap() += 1;
-            if let Some(other) = &self.other {
-                let _ = other.len();
-            }
-            Self {
-                other: None,
-                met: Arc::clone(&self.met),
-            }
-        }
-    }
-    within(LIMIT, || {
-        let (one, two) = (Queue::new(), Queue::new());
-        let met = Arc::new(Mutex::new(0));
-        let far = |other: &Queue<Far>| Far {
-            other: Some(other.clone()),
-            met: Arc::clone(&met),
-        };
-        one.enqueue(far(&two));
-        two.enqueue(far(&one));
-        let threads = [one, two]
-            .map(|queue| thread::spawn(move || (0..2000).for_each(|_| drop(queue.to_vec()))));
-        threads.into_iter().for_each(|it| it.join().unwrap());
-        assert_eq!(*met.lock().unwrap(), 4000);
     });
 }

@@ -13,6 +13,7 @@ pub use error::{AddError, AddErrorKind, TakeError};
 
 use gate::{Gate, Limit};
 
+use super::store::drop_each;
 use crate::context;
 use crate::sync::Mutex;
 
@@ -49,6 +50,13 @@ struct Shared<T> {
     gate: Arc<Gate>,
     /// Locked only under the lock of the gate.
     values: Mutex<VecDeque<T>>,
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        let values = std::mem::take(&mut *self.values.lock());
+        drop_each(values);
+    }
 }
 
 // Made.
