@@ -77,6 +77,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Entry<T> for Arc<Crew<'a, T, R>> {
         }
     }
 
+    #[cfg(feature = "process")]
     fn begun(&self) {
         Crew::begun(self);
     }

@@ -30,6 +30,7 @@ pub(crate) trait Entry<T> {
     fn draw(&self, most: usize, own: &mut Own<T>);
 
     /// A worker that was under way has all that it needs to run items.
+    #[cfg(feature = "process")]
     fn begun(&self);
 
     /// Has others come for what is left here, and for what a worker has in hand, if it `has_more` than it runs.
@@ -182,6 +183,7 @@ impl<'w, T> Supply<'w, T> {
     }
 
     /// Tells that the worker has all that it needs to run items.
+    #[cfg(feature = "process")]
     pub(crate) fn begun(&self) {
         self.entry.begun();
     }

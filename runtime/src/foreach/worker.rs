@@ -55,7 +55,7 @@ impl<'w, T, R> Worker<'w, T, R> {
         }
     }
 
-    /// Whether it counts as under way until it [has begun](Self::begun).
+    /// Whether it counts as under way until it has begun: until it has what it runs items in.
     pub(crate) fn set_under_way(&mut self, is_under_way: bool) {
         self.is_under_way = is_under_way;
     }
@@ -65,6 +65,7 @@ impl<'w, T, R> Worker<'w, T, R> {
     }
 
     /// It has got what it runs items in: others may be launched.
+    #[cfg(feature = "process")]
     pub(crate) fn begun(&mut self) {
         if std::mem::take(&mut self.is_under_way) {
             self.supply.begun();
