@@ -140,6 +140,14 @@ impl StopToken {
         }
     }
 
+    /// What it is for has ended: what that has left behind is stopped by what is around it from now on, and not with
+    /// this, however long a token of it is kept.
+    pub(crate) fn end(&self) {
+        if !self.inner.links.lock().children.is_empty() {
+            self.inner.pass_on(false);
+        }
+    }
+
     /// Asks everything that holds this token to stop. Returns at once; asking twice is harmless.
     pub fn stop(&self) {
         stop(&self.inner);
@@ -253,6 +261,11 @@ impl Inner {
             }
             return;
         }
+        self.pass_on(true);
+    }
+
+    /// Leaves its children to the one above, and leaves the tree itself if it `goes`.
+    fn pass_on(&self, goes: bool) {
         let moving = MOVING.lock();
         let children: Vec<_> = {
             let links = self.links.lock();
@@ -266,7 +279,7 @@ impl Inner {
             }
         }
         // Last: as long as it is listed, its parent is not one that can go without a look at its children.
-        let parent = self.parent.lock().take();
+        let parent = goes.then(|| self.parent.lock().take()).flatten();
         if let Some((parent, id)) = parent {
             parent.links.lock().children.remove(&id);
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use runspace::{
-    Halt, Invocation, InvocationState, Job, JobState, Runspace, RunspacePool, StopToken,
+    Halt, Invocation, InvocationState, Job, JobQueue, JobState, Runspace, RunspacePool, StopToken,
     foreach_parallel, invoke, start_thread_job, stopping,
 };
 use support::{until, within};
@@ -15,7 +15,9 @@ use support::{until, within};
 /// A job that runs until it is told to stop; `begun` hears when its body runs.
 fn until_stopped(begun: &Sender<()>) -> Job<()> {
     let begun = begun.clone();
-    start_thread_job!(using(begun), {
+    // Not the queue of the process, where the jobs of the tests beside this one may have all places.
+    let queue = JobQueue::new(1);
+    start_thread_job!(queue = &queue, using(begun), {
         begun.send(()).unwrap();
         while !stopping() {
             std::thread::sleep(Duration::from_millis(1));
@@ -27,7 +29,9 @@ fn until_stopped(begun: &Sender<()>) -> Job<()> {
 fn passing(keep: &Sender<Job<()>>) {
     let (begun, wait) = channel();
     let job = until_stopped(&begun);
-    wait.recv().unwrap();
+    drop(begun);
+    // One that was stopped before it began never does.
+    let _ = wait.recv();
     keep.send(job).unwrap();
 }
 
@@ -157,6 +161,10 @@ fn of_an_ended_call<R: Send + 'static>(make: impl Fn() -> R + Send + Sync + 'sta
     made.pop().unwrap()
 }
 
+fn spinning() -> Job<()> {
+    start_thread_job!(queue = &JobQueue::new(1), { spin() })
+}
+
 fn spin() {
     while !stopping() {
         std::thread::sleep(Duration::from_millis(1));
@@ -170,16 +178,20 @@ fn a_stop_of_a_job_reaches_what_items_of_an_ended_call_have_made() {
         let runspace = Runspace::open().unwrap();
         let (tell, told) = channel();
         // Whoever has the last clone of a pool waits for what runs on it.
-        let job = start_thread_job!(using(pool.clone(), runspace.clone(), tell), {
-            let on_pool = of_an_ended_call(move || invoke!(&pool, { spin() }));
-            let on_runspace = of_an_ended_call(move || invoke!(&runspace, { spin() }));
-            let inner = of_an_ended_call(|| start_thread_job!({ spin() }));
-            let deeper = of_an_ended_call(|| of_an_ended_call(|| start_thread_job!({ spin() })));
-            let all: (Invocation<()>, Invocation<()>, Job<()>, Job<()>) =
-                (on_pool, on_runspace, inner, deeper);
-            tell.send(all).unwrap();
-            spin();
-        });
+        let job = start_thread_job!(
+            queue = &JobQueue::new(1),
+            using(pool.clone(), runspace.clone(), tell),
+            {
+                let on_pool = of_an_ended_call(move || invoke!(&pool, { spin() }));
+                let on_runspace = of_an_ended_call(move || invoke!(&runspace, { spin() }));
+                let inner = of_an_ended_call(|| spinning());
+                let deeper = of_an_ended_call(|| of_an_ended_call(|| spinning()));
+                let all: (Invocation<()>, Invocation<()>, Job<()>, Job<()>) =
+                    (on_pool, on_runspace, inner, deeper);
+                tell.send(all).unwrap();
+                spin();
+            }
+        );
         let (on_pool, on_runspace, inner, deeper) = told.recv().unwrap();
         job.stop();
         assert_eq!(on_pool.wait(), InvocationState::Stopped);
@@ -196,7 +208,7 @@ fn a_stop_of_an_invocation_reaches_what_items_of_an_ended_call_have_made() {
         let runspace = Runspace::open().unwrap();
         let (tell, told) = channel();
         let outer = invoke!(&runspace, using(tell), {
-            let inner = of_an_ended_call(|| start_thread_job!({ spin() }));
+            let inner = of_an_ended_call(|| spinning());
             tell.send(inner).unwrap();
             spin();
         });
@@ -210,9 +222,9 @@ fn a_stop_of_an_invocation_reaches_what_items_of_an_ended_call_have_made() {
 fn a_stop_passes_a_job_that_has_ended() {
     within(60, || {
         let (tell, told) = channel();
-        let outer = start_thread_job!(using(tell), {
-            start_thread_job!(using(tell), {
-                tell.send(start_thread_job!({ spin() })).unwrap();
+        let outer = start_thread_job!(queue = &JobQueue::new(1), using(tell), {
+            start_thread_job!(queue = &JobQueue::new(1), using(tell), {
+                tell.send(spinning()).unwrap();
             })
             .join()
             .unwrap();
@@ -229,7 +241,7 @@ fn a_stop_passes_a_job_that_has_ended() {
 #[test]
 fn a_stop_of_a_job_that_waits_in_its_queue_comes_from_the_item() {
     within(60, || {
-        let queue = runspace::JobQueue::new(1);
+        let queue = JobQueue::new(1);
         let (go, wait) = channel::<()>();
         let holder = start_thread_job!(queue = &queue, using(wait), { wait.recv().is_ok() });
         until(|| holder.state() == JobState::Running);
@@ -254,7 +266,7 @@ fn a_stop_of_a_job_reaches_the_processes_that_items_of_an_ended_call_have_starte
     use runspace::start_job;
     within(60, || {
         let (tell, told) = channel();
-        let job = start_thread_job!(using(tell), {
+        let job = start_thread_job!(queue = &JobQueue::new(1), using(tell), {
             let body = of_an_ended_call(|| {
                 start_job!({
                     while !stopping() {

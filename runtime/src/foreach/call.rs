@@ -734,6 +734,8 @@ impl Call {
                 "items are left that nobody comes for"
             );
             self.link.is_over.store(true, Ordering::SeqCst);
+            // Before anybody sees the end: that of a scope stops what is left of its calls.
+            self.stop.end();
             // Nobody is launched any more, and what is borrowed may go from here on.
             self.set_grow(None);
             self.to_consumer.notify_all();
