@@ -156,6 +156,7 @@ fn an_item_that_emits_more_than_is_read() {
     );
 }
 
+#[cfg(feature = "rayon")]
 #[test]
 fn a_call_on_rayon_and_a_sequential_one() {
     let text = told("a_call_on_rayon_and_a_sequential_one", || {
