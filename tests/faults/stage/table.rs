@@ -86,11 +86,12 @@ fn compare(rows: &[&Row], checks: &[&Row]) -> Result<(), Failed> {
     }
 }
 
-/// A1 to A45 and B1 to B12, none twice, each with tests or a reason.
+/// A1 to A45, B1 to B12 and C1 to C15, none twice, each with tests or a reason.
 fn every_row(rows: &[&Row]) -> Result<(), Failed> {
     let expected = (1..=45)
         .map(|it| format!("A{it}"))
-        .chain((1..=12).map(|it| format!("B{it}")));
+        .chain((1..=12).map(|it| format!("B{it}")))
+        .chain((1..=15).map(|it| format!("C{it}")));
     let ids: Vec<&str> = rows.iter().map(|it| it.id).collect();
     let expected: Vec<String> = expected.collect();
     if !ids.iter().eq(expected.iter()) {
