@@ -51,7 +51,7 @@ where
     I: IntoIterator<Item: Any, IntoIter: Send + 'static>,
 {
     foreach(
-        items.into_iter(),
+        items,
         options,
         (capture(it), ()),
         |(it, ())| move |worker| run!(worker, it),
@@ -64,7 +64,7 @@ where
     I: IntoIterator<Item: Any, IntoIter: Send + 'static>,
 {
     foreach_process(
-        items.into_iter(),
+        items,
         options,
         (serial()(it), ()),
         |(it, ())| move |worker| run!(worker, it),
@@ -77,7 +77,7 @@ where
     I: IntoIterator<Item: Any, IntoIter: Send + 'static>,
 {
     foreach_plan(
-        items.into_iter(),
+        items,
         options,
         (portable()(it), ()),
         |(it, ())| move |worker| run!(worker, it),
@@ -115,7 +115,7 @@ where
 {
     foreach_within(
         scope,
-        items.into_iter(),
+        items,
         options,
         (capture_within(it), ()),
         |(it, ())| move |worker| run!(worker, it),
@@ -128,7 +128,7 @@ where
     I: IntoIterator<Item: Thing + Clone + Serialize + Send, IntoIter: Send>,
 {
     foreach_borrowed(
-        items.into_iter(),
+        items,
         options,
         (capture_within(it), ()),
         |(it, ())| move |worker| run!(worker, it),
@@ -325,7 +325,7 @@ impl Iterator for Lazy {
             return None;
         }
         if let Input::Slow(tenths) = self.case.input
-            && index % 4 == 0
+            && index.is_multiple_of(4)
         {
             std::thread::sleep(Duration::from_micros(100 * u64::from(tenths)));
         }
