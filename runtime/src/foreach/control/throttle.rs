@@ -592,7 +592,7 @@ mod loom_tests {
 
     /// Passes the gate, and looks how many have at once.
     fn run_one(gate: &Arc<Gate>, running: &AtomicUsize, most: usize) {
-        let permit = gate.pass(|| false).expect("the call is not over");
+        let permit = gate.pass(&[], || false).expect("the call is not over");
         assert!(running.fetch_add(1, Ordering::SeqCst) < most);
         running.fetch_sub(1, Ordering::SeqCst);
         drop(permit);
@@ -621,7 +621,7 @@ mod loom_tests {
     fn a_gate_that_is_widened_lets_the_next_through() {
         model(4, || {
             let (gate, running) = (Arc::new(Gate::new(1)), Arc::default());
-            let permit = gate.pass(|| false);
+            let permit = gate.pass(&[], || false);
             let other = elsewhere(&gate, &running, 2);
             gate.set_limit(2);
             // It need not wait for the place that is taken.
@@ -634,10 +634,10 @@ mod loom_tests {
     fn a_gate_that_is_widened_lets_all_through_that_fit() {
         model(3, || {
             let gate = Arc::new(Gate::new(1));
-            let permit = gate.pass(|| false);
+            let permit = gate.pass(&[], || false);
             let others = [0, 1].map(|_| {
                 let gate = Arc::clone(&gate);
-                loom::thread::spawn(move || gate.pass(|| false))
+                loom::thread::spawn(move || gate.pass(&[], || false))
             });
             gate.set_limit(3);
             // No place is given back before all are taken.
