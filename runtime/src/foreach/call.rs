@@ -345,6 +345,17 @@ impl Call {
         drop(before);
     }
 
+    /// Launches a worker for an item that is to be tried again, if there is room for one and none sleeps: those that are
+    /// busy may wait for that very item, with others in hand.
+    pub(crate) fn call_for_worker(&self) {
+        if self.is_full() || self.to_workers.has_sleeper() || self.target.is_shared() {
+            return;
+        }
+        if let Some(grow) = &*self.grow.lock() {
+            grow();
+        }
+    }
+
     /// Waits for one who is launching a worker just now, and has what the call holds for as long. None can
     /// come after, if the caller was the last to have it.
     pub(crate) fn wait_for_growth(&self) {

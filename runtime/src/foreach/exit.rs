@@ -401,6 +401,7 @@ impl<T, R> Exit<T, R> {
         let mark = self.lane.mark();
         self.pool.put_later((index, item), attempt + 1, pause, mark);
         self.call().to_workers.notify();
+        self.call().call_for_worker();
         self.call().tell_if_stuck();
     }
 
