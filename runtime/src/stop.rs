@@ -62,7 +62,8 @@ const HAS_FINISHED: u8 = 2;
 struct Links {
     next: u64,
     children: BTreeMap<u64, Weak<Inner>>,
-    listeners: BTreeMap<u64, Weak<dyn OnStop>>,
+    /// In the order in which they came. Nearly every token has one at most.
+    listeners: Vec<Weak<dyn OnStop>>,
 }
 
 impl Links {
@@ -210,8 +211,7 @@ impl StopToken {
     pub(crate) fn listen<L: OnStop + 'static>(&self, listener: &Arc<L>) {
         let weak = Arc::downgrade(listener) as Weak<dyn OnStop>;
         let mut links = self.inner.links.lock();
-        let id = links.id();
-        links.listeners.insert(id, weak);
+        links.listeners.push(weak);
         drop(links);
         if self.is_stopping() {
             listener.on_stop();
@@ -331,7 +331,7 @@ fn stop(first: &Arc<Inner>) {
             let links = inner.links.lock();
             inner.woken.notify_all();
             let children: Vec<_> = links.children.values().filter_map(Weak::upgrade).collect();
-            let listeners: Vec<_> = links.listeners.values().filter_map(Weak::upgrade).collect();
+            let listeners: Vec<_> = links.listeners.iter().filter_map(Weak::upgrade).collect();
             (children, listeners)
         };
         // From behind, so that the first is the next to be stopped.

@@ -95,7 +95,7 @@ fn a_call_whose_item_does_not_return() {
             &here(line),
             "the reader of the call at",
             ": item 4\n",
-            "on threads, ordered; throttle 2, window 5; 2 workers",
+            "on threads, ordered; throttle 2, window 5; 1 worker",
             "4 consumed, 1 running",
             "the next result to be read is that of item 4",
             "item 4 (try 1) runs for",
@@ -150,7 +150,7 @@ fn an_item_that_emits_more_than_is_read() {
     assert_says(
         &text,
         &[
-            "somebody to read what item 0 has emitted",
+            "a reader of what item 0 has emitted",
             "1 in the middle of an item",
         ],
     );
@@ -190,7 +190,7 @@ fn a_job_and_one_that_waits_for_it() {
             "`behind` (start_thread_job! at",
             "): NotStarted",
             "1 of 1 places are taken, with 1 job waiting for one",
-            "waits for the end of job 2 `hangs`",
+            "job `waits` waits for the end of job `hangs`",
         ],
     );
 }
