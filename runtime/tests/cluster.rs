@@ -500,6 +500,38 @@ fn outputs_that_are_read_in_order_wait_on_the_server() {
     });
 }
 
+/// The dispatcher hears of each output that the reader takes and that makes room for others: it need not look by
+/// itself.
+#[test]
+fn many_outputs_in_order_wake_the_dispatcher() {
+    within(300, || {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let cluster = server.cluster();
+        let _worker = server.worker(2);
+        runspace::__private::watch_wakes();
+        let before = runspace::__private::late_wakes();
+        for outputs in [64_u64, 65, 400] {
+            let results = foreach_parallel!(
+                0..20_u64,
+                on = cluster(&cluster),
+                ordered = true,
+                using(outputs),
+                |item, job| {
+                    for n in 0..outputs {
+                        job.emit((item, n));
+                    }
+                }
+            );
+            let all = (0..20).flat_map(|item| (0..outputs).map(move |n| (item, n)));
+            assert!(results.eq(all));
+        }
+        let late = runspace::__private::late_wakes() - before;
+        assert_eq!(late, 0, "waits that only their time limit has ended");
+    });
+}
+
 #[test]
 fn items_that_take_longer_than_the_ack_wait_run_once() {
     within(120, || {

@@ -396,6 +396,8 @@ struct Turns {
     told: Option<Turn>,
     /// There is more of the item whose turn it is than comes by itself.
     is_far: bool,
+    /// The item whose turn it was when the run was told last.
+    head: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -415,14 +417,15 @@ impl Turns {
         passed.of_attempt += 1;
     }
 
-    /// How far the outputs of `head` may be read, if that has changed by much. `ahead` are those of all items that the consumer has
+    /// How far the outputs of `head` may be read, if that has changed by much; and else how many outputs of all items
+    /// the consumer may still have before it for that to be so. `ahead` are those of all items that the consumer has
     /// not had, `quota` is how many it may be of one.
-    fn next(&mut self, head: Try, ahead: usize, quota: usize) -> Option<Turn> {
+    fn next(&mut self, head: Try, ahead: usize, quota: usize) -> Result<Turn, Option<usize>> {
         self.passed = self.passed.split_off(&head.index);
         let passed = self.passed.get(&head.index).copied().unwrap_or_default();
         self.is_far = passed.attempt == head.attempt && passed.of_attempt >= NEAR;
         if !self.is_far {
-            return None;
+            return Err(None);
         }
         let all: usize = self.passed.values().map(|it| it.all).sum();
         let of_others = all - passed.all;
@@ -432,22 +435,23 @@ impl Turns {
             attempt: head.attempt,
             room: passed.of_attempt + room,
         };
-        let is_much = |told: Turn| {
-            (told.index, told.attempt) != (turn.index, turn.attempt)
-                || turn.room >= told.room + (quota as u64 / 4).max(1)
-        };
-        if self.told.is_some_and(|told| !is_much(told)) {
-            return None;
+        let told = self.told;
+        let told = told.filter(|it| (it.index, it.attempt) == (turn.index, turn.attempt));
+        let much = told.map_or(0, |it| it.room.saturating_add((quota as u64 / 4).max(1)));
+        if turn.room < much {
+            let missing = usize::try_from(much - turn.room).unwrap_or(usize::MAX);
+            return Err(Some(ahead.saturating_sub(missing)));
         }
         self.told = Some(turn);
-        Some(turn)
+        Ok(turn)
     }
 }
 
 /// How many items are handed over before news is looked at.
 const ROUND: usize = 128;
-/// How long the dispatcher sleeps at most; and where nobody wakes it.
-const LONG: Duration = Duration::from_millis(500);
+/// How long the dispatcher sleeps at most: whoever changes something wakes it.
+const LONG: Duration = Duration::from_secs(3600);
+/// The same while it waits for a place that is shared with other calls: nobody wakes it when one is free.
 const SHORT: Duration = Duration::from_millis(5);
 
 impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
@@ -485,6 +489,7 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
     fn follow_call(&mut self) {
         if self.call.is_closed() {
             self.follow_turn();
+            self.follow_backlog();
             let stop = self.call.stop.is_stopping();
             if self.closing != Some(true) && self.closing != Some(stop) {
                 self.closing = Some(stop);
@@ -498,56 +503,85 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             self.run.set_throttle(throttle);
         }
         self.follow_turn();
-        let lane = &self.worker.exit().lane;
-        // In order, an item's outputs may have to wait for those of another, which must then come in.
-        let most = self.call.quota().saturating_mul(throttle);
-        self.run
-            .set_full(!self.call.is_ordered() && lane.ahead().len() >= most);
+        self.follow_backlog();
     }
 
-    /// Tells the run whose outputs the consumer wants, and how many.
+    /// Tells the run whose outputs the consumer wants, and how many; and has the consumer say when that changes.
     fn follow_turn(&mut self) {
         let Some(turns) = &mut self.turns else {
             return;
         };
         let index = self.call.awaited();
+        turns.head = index;
+        let backlog = self.worker.exit().lane.ahead();
+        backlog.unwatch();
         let Some(away) = self.away.get(&index) else {
             turns.is_far = false;
             return;
         };
         let attempt = away.attempt;
         let quota = self.call.quota().max(NEAR as usize);
-        let ahead = self.worker.exit().lane.ahead().len();
-        if let Some(turn) = turns.next(Try { index, attempt }, ahead, quota) {
-            self.run.set_turn(turn);
+        let mut looks = 0;
+        loop {
+            match turns.next(Try { index, attempt }, backlog.len(), quota) {
+                Ok(turn) => self.run.set_turn(turn),
+                Err(None) => return,
+                Err(Some(low)) if !backlog.watch(low) => return,
+                // The consumer has come so far meanwhile. Or it has nothing more, and what is missing comes as news.
+                Err(Some(_)) => {
+                    backlog.unwatch();
+                    looks += 1;
+                    if looks > 1 {
+                        return;
+                    }
+                }
+            }
         }
     }
 
-    /// Whether what the consumer does has to be looked at soon: it does not tell.
-    fn watches_consumer(&self) -> bool {
-        match &self.turns {
-            Some(turns) => turns.is_far,
-            None => self.worker.exit().lane.ahead().len() > 0 && !self.call.is_ordered(),
+    /// Stops the run from sending outputs that the consumer has no room for; it says when there is room again.
+    fn follow_backlog(&mut self) {
+        // In order, an item's outputs may have to wait for those of another, which must then come in.
+        if self.turns.is_some() || self.call.is_ordered() {
+            return;
+        }
+        let most = self.call.quota().saturating_mul(self.call.throttle());
+        let backlog = self.worker.exit().lane.ahead();
+        backlog.unwatch();
+        let is_full = backlog.len() >= most && !backlog.watch(most / 2);
+        if !is_full {
+            backlog.unwatch();
+        }
+        self.run.set_full(is_full);
+    }
+
+    /// Whether something has changed that the dispatcher follows, beside the news of the run: the consumer wakes it for
+    /// its part, and whoever stops the call or sets its throttle.
+    fn changes(&self) -> impl Fn() -> bool + use<T, R> {
+        let call = Arc::clone(&self.call);
+        let backlog = Arc::clone(self.worker.exit().lane.ahead());
+        let head = self.turns.as_ref().map(|it| it.head);
+        let throttle = self.is_limited.then_some(self.throttle);
+        let closing = self.closing;
+        move || {
+            closing != Some(true) && call.stop.is_stopping()
+                || closing.is_none() && call.is_closed()
+                || head.is_some_and(|head| call.awaited() != head)
+                || throttle.is_some_and(|throttle| call.throttle() != throttle)
+                || backlog.is_low()
         }
     }
 
     fn wait_for_news(&self, longest: Duration) {
-        let longest = match self.turns.is_some() && self.watches_consumer() {
-            true => longest.min(SHORT),
-            false => longest,
-        };
         let run = &self.run;
-        let closing = self.closing;
         let end = Instant::now() + longest;
-        let call = &self.call;
+        let changes = self.changes();
         let look = || {
             let is_late = Instant::now() >= end;
-            let changed = closing != Some(true) && call.stop.is_stopping()
-                || closing.is_none() && call.is_closed();
-            (run.has_news() || changed || is_late).then_some(())
+            (run.has_news() || changes() || is_late).then_some(())
         };
-        let _waits = call.idles();
-        call.to_workers.wait_with(look, || longest);
+        let _waits = self.call.idles();
+        self.call.to_workers.wait_with(look, || longest);
     }
 
     /// Hands over what there is, or waits for something. False when all is done.
@@ -587,15 +621,12 @@ impl<T: Serialize, R: DeserializeOwned> Dispatcher<'_, '_, T, R> {
             };
             self.permit = permit;
         }
-        let longest = match self.watches_consumer() {
-            true => longest.min(SHORT),
-            false => longest,
-        };
         let found = match self.next.take() {
             Some(item) => Found::Item(item),
             None => {
+                let changes = self.changes();
                 let run = &self.run;
-                self.worker.poll(&|| run.has_news(), longest)
+                self.worker.poll(&|| run.has_news() || changes(), longest)
             }
         };
         let Found::Item(item) = found else {

@@ -188,3 +188,144 @@ pub(crate) enum Turn<R> {
     Ended,
     Failed(ItemError),
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::{CallSite, Cause};
+
+    fn error(index: u64) -> ItemError {
+        let site = CallSite {
+            name: None,
+            location: std::panic::Location::caller(),
+        };
+        ItemError::new(Some(index), Cause::Stopped, site)
+    }
+
+    /// What an item has: a value, or so many outputs and an end, which may be a failure.
+    #[derive(Clone, Copy, Debug)]
+    enum Kind {
+        Value,
+        Ended(u8),
+        Failed(u8),
+    }
+
+    /// What came out, for an item and a number.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Out {
+        Value(u64),
+        Output(u64, u8),
+        Ended(u64),
+        Failed(u64),
+    }
+
+    fn expected(kinds: &[Kind]) -> Vec<Out> {
+        let of_item = |(index, kind): (usize, &Kind)| {
+            let index = index as u64;
+            let (count, end) = match *kind {
+                Kind::Value => (0, Out::Value(index)),
+                Kind::Ended(count) => (count, Out::Ended(index)),
+                Kind::Failed(count) => (count, Out::Failed(index)),
+            };
+            let outputs = (0..count).map(move |n| Out::Output(index, n));
+            outputs.chain([end])
+        };
+        kinds.iter().enumerate().flat_map(of_item).collect()
+    }
+
+    fn drain(order: &mut Reorder<Out>, got: &mut Vec<Out>) {
+        loop {
+            let head = order.head();
+            got.push(match order.next() {
+                None => return,
+                Some(Turn::Value(value)) => value,
+                Some(Turn::Output(output)) => output.value,
+                Some(Turn::Ended) => Out::Ended(head),
+                Some(Turn::Failed(error)) => Out::Failed(error.index().unwrap()),
+            });
+        }
+    }
+
+    fn kind() -> impl Strategy<Value = Kind> {
+        prop_oneof![
+            Just(Kind::Value),
+            (0..5_u8).prop_map(Kind::Ended),
+            (0..5_u8).prop_map(Kind::Failed),
+        ]
+    }
+
+    proptest! {
+        /// However the items come among each other, and whenever it is looked: all comes out, in its order.
+        #[test]
+        fn all_comes_out_in_the_order_of_the_input(
+            kinds in prop::collection::vec(kind(), 1..20),
+            choices in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 200),
+        ) {
+            let all = expected(&kinds);
+            let item = |out: &Out| match *out {
+                Out::Value(index) | Out::Output(index, _) | Out::Ended(index) | Out::Failed(index) => index,
+            };
+            let mut left: Vec<VecDeque<Out>> = vec![VecDeque::new(); kinds.len()];
+            all.iter().for_each(|out| left[usize::try_from(item(out)).unwrap()].push_back(*out));
+            let (mut order, mut got) = (Reorder::new(), Vec::new());
+            let ahead = Arc::<Backlog>::default();
+            let mut choices = choices.into_iter();
+            loop {
+                left.retain(|it| !it.is_empty());
+                if left.is_empty() {
+                    break;
+                }
+                let (at, looks) = choices.next().unwrap();
+                let at = at.index(left.len());
+                let out = left[at].pop_front().unwrap();
+                match out {
+                    Out::Value(index) => prop_assert!(order.value(index, out).is_none()),
+                    Out::Output(index, _) => {
+                        let output = Output { value: out, ahead: Arc::clone(&ahead) };
+                        prop_assert!(order.output(index, output).is_none());
+                    }
+                    Out::Ended(index) => order.ended(index),
+                    Out::Failed(index) => prop_assert!(order.failed(index, error(index)).is_none()),
+                }
+                if looks {
+                    drain(&mut order, &mut got);
+                }
+            }
+            drain(&mut order, &mut got);
+            prop_assert_eq!(got, all);
+            prop_assert!(order.next().is_none());
+        }
+    }
+
+    /// What the lanes never do: in a build with assertions it is told, in others it is given back, and the rest
+    /// is as it was.
+    #[test]
+    fn what_comes_after_its_end_is_given_back() {
+        let late = |index: u64, ends: bool| {
+            std::panic::catch_unwind(|| {
+                let mut order = Reorder::new();
+                if ends {
+                    order.ended(0);
+                    assert!(matches!(order.next(), Some(Turn::Ended)));
+                }
+                assert!(order.failed(1, error(1)).is_none());
+                let ahead = Arc::<Backlog>::default();
+                let output = Output { value: 7, ahead };
+                let back = order.output(index, output);
+                (
+                    back.map(|it| it.value),
+                    order.failed(index, error(index)).is_some(),
+                )
+            })
+        };
+        for (index, ends) in [(0, true), (1, true), (1, false)] {
+            let told = late(index, ends);
+            match cfg!(debug_assertions) {
+                true => assert!(told.is_err()),
+                false => assert_eq!(told.unwrap(), (Some(7), true)),
+            }
+        }
+    }
+}
