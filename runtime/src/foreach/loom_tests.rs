@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
+use super::backlog::Backlog;
+use super::call::Call;
 use super::hand::Own;
+use super::lane::{Event, Intake, Lane, Outlet};
 use super::signal::Signal;
 use super::{Options, Worker, foreach};
 use crate::Cause;
@@ -136,6 +139,169 @@ fn loom_two_sleepers_and_two_calls() {
         take(&shared);
         thread.join().unwrap();
         makes.join().unwrap();
+    });
+}
+
+/// Two sleepers that wait for changes of their own, and a thread that makes both and tells all each time. The one whose change
+/// has not come lies down again: it must not take the other's call.
+#[test]
+fn loom_a_sleeper_that_lies_down_takes_no_other_call() {
+    model(3, || {
+        let shared = Arc::new((Signal::default(), AtomicUsize::new(0)));
+        let wait_for = |shared: &(Signal, AtomicUsize), least: usize| {
+            let look = || (shared.1.load(Ordering::Acquire) >= least).then_some(());
+            shared.0.wait(look);
+        };
+        let other = Arc::clone(&shared);
+        let patient = loom::thread::spawn(move || wait_for(&other, 2));
+        let maker = Arc::clone(&shared);
+        let makes = loom::thread::spawn(move || {
+            for _ in 0..2 {
+                maker.1.fetch_add(1, Ordering::Release);
+                maker.0.notify_all();
+            }
+        });
+        wait_for(&shared, 1);
+        patient.join().unwrap();
+        makes.join().unwrap();
+    });
+}
+
+/// A call whose lanes are played on by hand: with limits, so that an item can be taken from its worker.
+fn lanes(ordered: bool, buffer: usize) -> (Arc<Call>, Arc<Outlet<usize>>) {
+    let options = Options::new()
+        .throttle(2)
+        .buffer(8)
+        .ordered(ordered)
+        .retry(1);
+    let site = crate::error::CallSite {
+        name: None,
+        location: std::panic::Location::caller(),
+    };
+    let stop = crate::stop::StopToken::new();
+    let shape = super::call::Shape::of::<usize, usize>((0, None));
+    let call = Call::new(site, &options, stop, false, shape);
+    (call, Outlet::new(2))
+}
+
+/// What of the one item comes out, until its end: its outputs.
+fn read_to_the_end(intake: &mut Intake<usize>, ordered: bool) -> Vec<usize> {
+    let mut outputs = Vec::new();
+    loop {
+        let event = match ordered {
+            true => intake.poll_for(0, true),
+            false => intake.poll_all(),
+        };
+        match event {
+            Some(Event::Output(0, value)) => {
+                intake.ahead().hand_out();
+                outputs.push(value);
+            }
+            Some(Event::Ended(0)) => return outputs,
+            Some(_) => unreachable!("there is nothing else"),
+            None => loom::thread::yield_now(),
+        }
+    }
+}
+
+/// An item that is given up while its worker emits. Its end is in another lane than its outputs.
+#[test]
+fn loom_no_output_comes_after_the_end_of_its_item() {
+    for ordered in [false, true] {
+        model(2, move || {
+            let (call, outlet) = lanes(ordered, 8);
+            let mut intake = Intake::new(Arc::clone(&outlet));
+            let worker = Lane::new(Arc::clone(&call), Arc::clone(&outlet));
+            let lease = Arc::clone(worker.lease());
+            let emits = loom::thread::spawn(move || {
+                let emitted = (0..2).filter(|n| worker.emit(0, *n)).count();
+                worker.retire();
+                emitted
+            });
+            let supervises = loom::thread::spawn(move || {
+                let exit = Lane::new(call, outlet);
+                if let Some(mark) = lease.revoke() {
+                    exit.join(0, mark);
+                }
+                exit.put(Event::Ended(0));
+                exit.retire();
+            });
+            let outputs = read_to_the_end(&mut intake, ordered);
+            let emitted = emits.join().unwrap();
+            supervises.join().unwrap();
+            assert!(outputs.into_iter().eq(0..emitted));
+            assert!(intake.poll_all().is_none());
+        });
+    }
+}
+
+/// An item that is handed on twice, from lane to lane.
+#[test]
+fn loom_the_outputs_of_one_try_come_after_those_of_the_one_before() {
+    for ordered in [false, true] {
+        model(3, move || {
+            let (call, outlet) = lanes(ordered, 8);
+            let mut intake = Intake::new(Arc::clone(&outlet));
+            let runs = loom::thread::spawn(move || {
+                let lane = || Lane::new(Arc::clone(&call), Arc::clone(&outlet));
+                let (first, second, third) = (lane(), lane(), lane());
+                assert!(first.emit(0, 1));
+                second.join(0, first.mark().unwrap());
+                third.join(0, second.mark().unwrap());
+                assert!(third.emit(0, 2));
+                third.put(Event::Ended(0));
+            });
+            assert_eq!(read_to_the_end(&mut intake, ordered), [1, 2]);
+            runs.join().unwrap();
+        });
+    }
+}
+
+/// An emitter that may be one output ahead, and a reader that hands out one after the other.
+#[test]
+fn loom_an_emitter_hears_that_there_is_room() {
+    model(3, || {
+        let ahead = Arc::new(Backlog::default());
+        let other = Arc::clone(&ahead);
+        let emits = loom::thread::spawn(move || {
+            for _ in 0..2 {
+                if other.len() > 0 {
+                    other.wait(|| other.watch(0).then_some(()));
+                    other.unwatch();
+                }
+                other.push();
+            }
+        });
+        let mut read = 0;
+        while read < 2 {
+            match ahead.len() {
+                0 => loom::thread::yield_now(),
+                _ => {
+                    ahead.hand_out();
+                    read += 1;
+                }
+            }
+        }
+        emits.join().unwrap();
+    });
+}
+
+/// An item that may not go on before its turn, because its worker's lane is full of what a later one has emitted.
+#[test]
+fn loom_an_emitter_hears_that_its_turn_has_come() {
+    model(3, || {
+        // One output ahead.
+        let (call, outlet) = lanes(true, 2);
+        let mut intake = Intake::new(Arc::clone(&outlet));
+        let other = Arc::clone(&call);
+        let emits = loom::thread::spawn(move || {
+            let lane = Lane::new(other, outlet);
+            assert!(lane.emit(2, 20) && lane.emit(1, 10));
+        });
+        call.set_consumed(1);
+        emits.join().unwrap();
+        let outputs = std::iter::from_fn(|| intake.poll_all()).map(|event| event.index());
+        assert!(outputs.eq([2, 1]));
     });
 }
 
