@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use runspace::{
-    Cause, ItemError, JobErrorKind, JobState, Retry, RunspacePool, foreach_parallel, start_job,
+    Cause, ItemError, JobErrorKind, JobState, ProcessPool, Retry, RunspacePool, foreach_parallel,
+    start_job,
 };
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
@@ -517,6 +518,31 @@ fn what_a_call_has_captured_fails_the_call_in_words() {
             assert_nothing_left("captures");
         }
         still_works();
+    });
+}
+
+/// The copy that is here is dropped before the call begins: nothing of a call that has no results is left to work, and
+/// the one place of the pool is free for the next one.
+#[test]
+fn captures_that_panic_when_dropped_leave_no_call_behind() {
+    within(60, || {
+        let _alone = alone();
+        let pool = ProcessPool::builder().workers(1).build();
+        for _ in 0..3 {
+            let items: Vec<_> = (0..64)
+                .map(|n| Bomb::among(n, At::Never, Side::Home))
+                .collect();
+            let bomb = Bomb::new(17, At::Drop, Side::Home);
+            let made = catch_unwind(AssertUnwindSafe(|| {
+                foreach_parallel!(items, on = process(&pool), using(bomb), |it: Bomb, out| (0
+                    ..1000_u64)
+                    .for_each(|n| out.emit(n + it.n + bomb.n)))
+            }));
+            assert!(made.is_err(), "the panic is that of the statement");
+            assert_nothing_left("captures that are dropped");
+        }
+        let sum = foreach_parallel!(0..10_u64, on = process(&pool), |n| n).sum::<u64>();
+        assert_eq!(sum, 45);
     });
 }
 

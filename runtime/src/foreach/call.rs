@@ -152,7 +152,7 @@ impl Call {
         let throttle = match (is_lent, first) {
             // The item that makes the call lends it its place.
             (true, _) => 1,
-            (false, Some(first)) => first,
+            (false, Some(first)) => first.clamp(1, options.target.most()),
             (false, None) => options.effective_throttle(),
         };
         context.trace = trace::call(site.name.as_deref(), site.location, throttle, total);

@@ -5,6 +5,7 @@
 //! whether the call has had enough.
 
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,19 +144,29 @@ impl<T, R> Exit<T, R> {
         let attempt = self.attempt(index);
         let token = control.needs_tokens().then(|| call.stop.child());
         let stop = Some(token.as_ref().unwrap_or(&call.stop).clone());
+        let since = Instant::now();
+        let retry = control.retry().filter(|it| it.after(attempt).is_some());
+        let copied = match retry.and(self.copy) {
+            Some(copy) => catch_unwind(AssertUnwindSafe(|| copy(value))).map(Some),
+            None => Ok(None),
+        };
+        let (again, panicked) = match copied {
+            Ok(again) => (again, None),
+            Err(payload) => (None, Some(payload)),
+        };
+        // Not before there is the copy: the supervisor may take the run at any time from here on.
         slot.begin(Run {
             index,
             attempt,
-            since: Instant::now(),
+            since,
             token,
-            again: None,
+            again,
         });
         let item = Try { index, attempt };
         control.tell_began(item);
-        // From here on: a `clone` that panics is the failure of this item.
-        let retry = control.retry().filter(|it| it.after(attempt).is_some());
-        if let Some(copy) = retry.and(self.copy) {
-            slot.set_again(copy(value));
+        if let Some(payload) = panicked {
+            // The failure of this item, as a panic of its body is.
+            resume_unwind(payload);
         }
         let mut context = context::current();
         context.trace = control.span(item, call.throttle(), Runner::ThisThread);

@@ -126,11 +126,14 @@ where
     let (is_job, emits) = (options.is_job, options.emits);
     let body = Body::new(serve, maker)
         .map_err(|error| ClusterError::new(ClusterErrorKind::NotInProgram, error.to_string()));
-    let captures = to_bytes(&captures).map_err(|error| {
+    let written = to_bytes(&captures).map_err(|error| {
         let report = CodecReport::new::<C>(What::Captures, &error);
         ClusterError::new(ClusterErrorKind::Value, Failure::write(report).to_string())
     });
-    let start = cluster.and_then(|cluster| Ok((cluster, body?, captures?)));
+    // Before the call begins: at the end of this function a destructor that panics would leave its results behind,
+    // with all that works for them.
+    drop(captures);
+    let start = cluster.and_then(|cluster| Ok((cluster, body?, written?)));
     let local = move |()| {
         move |worker: &mut Worker<I::Item, R>| match &start {
             Ok((cluster, body, captures)) => {

@@ -272,6 +272,9 @@ where
         .and_then(|body| Run::new(Start::here()?, body, &captures, has_state))
         .map(Arc::new)
         .map_err(ProcessError::new);
+    // Before the call begins: at the end of this function a destructor that panics would leave its results behind,
+    // with all that works for them.
+    drop(captures);
     let local = move |()| {
         move |worker: &mut Worker<'_, I::Item, R>| match &run {
             Ok(run) => converse(worker, &pool, run),

@@ -382,15 +382,16 @@ impl Control {
         Some(next)
     }
 
-    /// Whether no item may be sent ahead to where it runs: it may have to wait although it has a worker, or
-    /// the one before it may be the last.
+    /// Whether no item may be sent ahead to where it runs: it may have to wait although it has a worker, the one
+    /// before it may be the last, or its process may be killed for the time that the one before it takes, when
+    /// nobody can tell whether it has begun.
     #[cfg(feature = "process")]
     pub(crate) fn starts_one_by_one(&self) -> bool {
         #[cfg(feature = "rate")]
         if self.rate.is_some() {
             return true;
         }
-        self.gate.is_some() || self.may_halt()
+        self.gate.is_some() || self.clock.is_some() || self.may_halt()
     }
 
     /// Whether the end of an item may mean that no other begins.

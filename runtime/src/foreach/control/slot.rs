@@ -48,13 +48,6 @@ impl<T> Slot<T> {
         *self.run.lock() = Some(run);
     }
 
-    /// Adds the copy that another try needs.
-    pub(crate) fn set_again(&self, copy: T) {
-        if let Some(run) = &mut *self.run.lock() {
-            run.again = Some(copy);
-        }
-    }
-
     /// The worker's own item, at its end; `None` if it has been taken away.
     pub(crate) fn end(&self) -> Option<Run<T>> {
         self.run.lock().take()
