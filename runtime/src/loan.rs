@@ -17,6 +17,8 @@ pub(crate) struct Loan {
 struct Place {
     /// The item has ended.
     is_gone: AtomicBool,
+    /// The item waits for its reader, and others have the place meanwhile.
+    is_away: AtomicBool,
     is_used: AtomicBool,
 }
 
@@ -27,6 +29,7 @@ impl Loan {
             throttle,
             place: Arc::new(Place {
                 is_gone: AtomicBool::new(false),
+                is_away: AtomicBool::new(false),
                 is_used: AtomicBool::new(false),
             }),
             is_for_others: false,
@@ -58,9 +61,19 @@ impl Loan {
         self.place.is_gone.store(true, Ordering::SeqCst);
     }
 
+    /// The item gives its place back until it has been read, or has taken one again.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.place.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// Whether there is a place now to be used with it.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        self.is_there() && !self.place.is_away.load(Ordering::SeqCst)
+    }
+
     /// Takes it, if nobody has.
     pub(crate) fn take(&self) -> bool {
-        self.is_there() && !self.place.is_used.swap(true, Ordering::SeqCst)
+        self.is_at_hand() && !self.place.is_used.swap(true, Ordering::SeqCst)
     }
 
     pub(crate) fn give_back(&self) {

@@ -71,7 +71,7 @@ impl Backlog {
     }
 
     /// Has the emitter look again.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.signal.notify();
     }
 

@@ -384,20 +384,29 @@ impl Call {
 
     /// Waits until an item may start on a place of this throttle. It needs none of its own where the item that
     /// made the call has one; else the item that started the job or the invocation which made it lends it one.
-    /// `None` once the call is over.
-    pub(crate) fn pass(&self, gate: &Arc<Gate>) -> Option<Option<Permit>> {
+    /// `None` once `is_over`.
+    pub(crate) fn pass(
+        &self,
+        gate: &Arc<Gate>,
+        is_over: impl Fn() -> bool,
+    ) -> Option<Option<Permit>> {
         let loans = loans(&self.context, gate);
-        if loans.iter().any(|it| it.is_own() && it.is_there()) {
+        if loans.iter().any(|it| it.is_own() && it.is_at_hand()) {
             return Some(None);
         }
-        gate.pass(&loans, || self.is_closed()).map(Some)
+        if let Some(permit) = gate.try_pass(&loans) {
+            return Some(Some(permit));
+        }
+        // The items that have the places may need the thread.
+        let _waits = self.target.wait_for_place();
+        gate.pass(&loans, is_over).map(Some)
     }
 
     /// Like [`pass`](Self::pass), without waiting.
     #[cfg(feature = "cluster")]
     pub(crate) fn try_pass(&self, gate: &Arc<Gate>) -> Option<Option<Permit>> {
         let loans = loans(&self.context, gate);
-        if loans.iter().any(|it| it.is_own() && it.is_there()) {
+        if loans.iter().any(|it| it.is_own() && it.is_at_hand()) {
             return Some(None);
         }
         gate.try_pass(&loans).map(Some)
@@ -653,7 +662,17 @@ impl Call {
         let seq_cst = Ordering::SeqCst;
         self.ordered
             && self.set_aside.load(seq_cst) > 0
-            && self.blocked.load(seq_cst) >= self.launched.load(seq_cst)
+            && self.blocked.load(seq_cst) >= self.present()
+    }
+
+    /// How many workers there are, without those that may have to wait for a thread until another leaves it.
+    fn present(&self) -> usize {
+        let seq_cst = Ordering::SeqCst;
+        let queued = match self.target.is_shared() {
+            true => self.under_way.load(seq_cst),
+            false => 0,
+        };
+        self.launched.load(seq_cst).saturating_sub(queued)
     }
 
     /// Has all workers look again that wait for the consumer.

@@ -220,7 +220,11 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     /// Launches a worker on a place that is reserved.
     fn launch(self: &Arc<Self>) {
         self.call.join_crew();
-        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        if self.call.target.is_shared() {
+            // Those that wait for their reader may have taken it for one that is there already.
+            self.call.tell_if_stuck();
+        }
         let member = Arc::clone(self);
         let task = Box::new(move || member.guarded(Self::serve_as_worker));
         if let Err(error) = self.executor.launch(task, &self.call.desk) {
@@ -243,6 +247,7 @@ impl<'a, T: Send + 'a, R: Send + 'a> Crew<'a, T, R> {
     fn go_on_without(self: &Arc<Self>, error: io::Error) {
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         let left = self.call.launched.fetch_sub(1, Ordering::SeqCst) - 1;
+        self.call.tell_if_stuck();
         let shortage = &self.call.shortage;
         shortage.note_refused(left, self.call.places(), &error);
         if left == 0 && self.has_left() {

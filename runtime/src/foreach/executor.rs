@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Weak};
 
+pub(crate) use super::backlog::Backlog;
 use crate::sync::Mutex;
 use crate::threads::{self, Refused, Task};
 
@@ -45,9 +46,21 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
         false
     }
 
-    /// A worker begins to wait on its thread until somebody reads what it has made: until what this answers
-    /// is dropped. For those who wait for the thread themselves.
-    fn wait_for_reader(&self) -> Option<Box<dyn Any>> {
+    /// A worker begins to wait on its thread, at `ahead`, until somebody reads what it has made: until what this
+    /// answers is dropped. For those who wait for the thread themselves: where one more thread can be had the worker
+    /// lends its own meanwhile.
+    fn wait_for_reader(&self, _ahead: &Arc<Backlog>) -> Option<Box<dyn Any>> {
+        None
+    }
+
+    /// Whether a worker that waits for its reader has to go on all the same, however far it is ahead: all threads
+    /// stand like this one, none can be lent, and work of another call is queued for them whose reader waits.
+    fn must_go_on(&self) -> bool {
+        false
+    }
+
+    /// A worker begins to wait on its thread for a place of a throttle, until what this answers is dropped.
+    fn wait_for_place(&self) -> Option<Box<dyn Any>> {
         None
     }
 
@@ -194,8 +207,16 @@ impl<T: Target> Target for Sized<T> {
         self.target.is_shared()
     }
 
-    fn wait_for_reader(&self) -> Option<Box<dyn Any>> {
-        self.target.wait_for_reader()
+    fn wait_for_reader(&self, ahead: &Arc<Backlog>) -> Option<Box<dyn Any>> {
+        self.target.wait_for_reader(ahead)
+    }
+
+    fn must_go_on(&self) -> bool {
+        self.target.must_go_on()
+    }
+
+    fn wait_for_place(&self) -> Option<Box<dyn Any>> {
+        self.target.wait_for_place()
     }
 
     fn wait_for_workers(&self) -> Option<Box<dyn Any>> {

@@ -172,6 +172,7 @@ impl<T, R> Exit<T, R> {
         context.trace = control.span(item, call.throttle(), Runner::ThisThread);
         let loan = control.gate().map(|gate| Arc::new(Loan::new(gate.id())));
         if let Some(loan) = &loan {
+            self.lane.set_loan(loan);
             let place = Place::OfThrottle(Arc::clone(loan));
             context.places = Some(Places::within(context.places.take(), place));
         }

@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use super::backlog::Backlog;
 use super::call::Call;
+use super::control::Permit;
 use super::lease::{Lease, Mark};
 use super::sequence::{Blocks, Reader, Writer, sequence};
 use crate::context;
 use crate::error::ItemError;
+use crate::loan::Loan;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -136,6 +138,10 @@ pub(crate) struct Lane<R> {
     emitting: Cell<(Option<u64>, usize)>,
     /// Until the worker's item is given up: nothing more is wanted of it then.
     lease: Arc<Lease>,
+    /// The place that the worker's item has among all calls that share its throttle.
+    permit: Cell<Option<Permit>>,
+    /// What the item lends of that.
+    loan: Cell<Option<Arc<Loan>>>,
 }
 
 impl<R> Lane<R> {
@@ -148,6 +154,8 @@ impl<R> Lane<R> {
             untold: Cell::new(0),
             emitting: Cell::new((None, 0)),
             lease: Arc::default(),
+            permit: Cell::new(None),
+            loan: Cell::new(None),
         }
     }
 
@@ -226,13 +234,55 @@ impl<R> Lane<R> {
         ahead < quota
             || ahead < quota.saturating_add(others) && self.call.is_awaited(index)
             || self.call.is_stuck()
+            || self.call.target.must_go_on()
     }
 
     /// Waits until the consumer has had the half of what this item may be ahead of it, or its turn comes. True
     /// when the call is being stopped or the item was given up.
+    ///
+    /// The reader may wait for anything: for an item that waits for a place of the same throttle, for a call that waits
+    /// for the same thread. So the item holds neither meanwhile.
     #[cold]
     fn wait_for_room(&self, index: u64, others: usize) -> bool {
-        let _waits = self.call.target.wait_for_reader();
+        let place = self.give_place_back();
+        let stopping = self.wait_for_reader(index, others);
+        match place {
+            Some(loan) => !self.take_place_again(loan) || stopping,
+            None => stopping,
+        }
+    }
+
+    /// Gives the item's place of a shared throttle to others. `None` if it has none of its own.
+    fn give_place_back(&self) -> Option<Option<Arc<Loan>>> {
+        let permit = self.permit.take()?;
+        let loan = self.loan.take();
+        if let Some(loan) = &loan {
+            loan.set_away(true);
+        }
+        drop(permit);
+        Some(loan)
+    }
+
+    /// Waits for a place of the shared throttle. False when the call is being stopped or the item was given up.
+    fn take_place_again(&self, loan: Option<Arc<Loan>>) -> bool {
+        let control = self.call.control.as_ref();
+        let Some(gate) = control.and_then(|it| it.gate()) else {
+            return true;
+        };
+        let permit = self.call.pass(gate, || self.is_stopping());
+        let has_passed = permit.is_some();
+        self.permit.set(permit.flatten());
+        if let Some(loan) = &loan
+            && has_passed
+        {
+            loan.set_away(false);
+        }
+        self.loan.set(loan);
+        has_passed
+    }
+
+    fn wait_for_reader(&self, index: u64, others: usize) -> bool {
+        let _waits = self.call.target.wait_for_reader(&self.track.ahead);
         let _told = self.call.waits("worker", || {
             format!("a reader of what item {index} has emitted")
         });
@@ -247,7 +297,8 @@ impl<R> Lane<R> {
                 true => half.saturating_add(others),
                 false => half,
             };
-            (ahead.watch(low) || self.call.is_stuck()).then_some(false)
+            let goes_on = ahead.watch(low) || self.call.is_stuck() || self.call.target.must_go_on();
+            goes_on.then_some(false)
         };
         ahead.set_item(index);
         let stopping = self.call.wait_as_emitter(ahead, || ahead.wait(look));
@@ -306,6 +357,17 @@ impl<R> Lane<R> {
     #[cfg(feature = "cluster")]
     pub(crate) fn pass_on(&self, index: u64, value: R) {
         self.put_output(index, value);
+    }
+
+    /// The worker's item has this place among all calls that share its throttle.
+    pub(crate) fn set_permit(&self, permit: Option<Permit>) {
+        self.loan.set(None);
+        self.permit.set(permit);
+    }
+
+    /// What the item lends of its place.
+    pub(crate) fn set_loan(&self, loan: &Arc<Loan>) {
+        self.loan.set(Some(Arc::clone(loan)));
     }
 
     /// The outputs that the consumer has not had.

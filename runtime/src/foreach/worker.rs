@@ -9,7 +9,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::call::Call;
-use super::control::Permit;
 use super::exit::{Begun, Exit};
 use super::item::{ItemContext, Stopped};
 #[cfg(feature = "journal")]
@@ -33,8 +32,6 @@ pub struct Worker<'w, T, R> {
     /// The first item, in hand before the worker closure is entered.
     first: Option<Numbered<T>>,
     has_run: bool,
-    /// A place among all calls that share the throttle.
-    permit: Option<Permit>,
     /// The throttle was lowered, and this worker was one too many.
     is_surplus: bool,
     /// It has not got yet what it runs items in.
@@ -49,7 +46,6 @@ impl<'w, T, R> Worker<'w, T, R> {
             supply,
             first: None,
             has_run: false,
-            permit: None,
             is_surplus: false,
             is_under_way: false,
         }
@@ -244,7 +240,7 @@ impl<'w, T, R> Worker<'w, T, R> {
     }
 
     fn next(&mut self) -> Option<Numbered<T>> {
-        self.permit = None;
+        self.exit.lane.set_permit(None);
         if self.exit.is_abandoned() || self.is_surplus {
             return None;
         }
@@ -270,10 +266,10 @@ impl<'w, T, R> Worker<'w, T, R> {
         if let Some(gate) = control.gate() {
             // Those that have the places may wait for the consumer, and it for an item that is set aside.
             let _blocked = call.block();
-            let Some(permit) = call.pass(gate) else {
+            let Some(permit) = call.pass(gate, || call.is_closed()) else {
                 return false;
             };
-            self.permit = permit;
+            self.exit.lane.set_permit(permit);
         }
         // A place comes free by the very item that ends the call, too.
         control.keep_rate(|| call.is_closed()) && !call.is_closed()

@@ -36,11 +36,9 @@ impl Drop for Entered {
     }
 }
 
-/// Whether this thread is a runspace of `host`, and runs something.
-pub(super) fn is_runspace_of(host: &Arc<Host>) -> bool {
-    let is_of = |it: &RefCell<Option<Arc<Seat>>>| {
-        let host_of = it.borrow().as_ref().and_then(|seat| seat.host());
-        host_of.is_some_and(|it| Arc::ptr_eq(&it, host))
-    };
-    RUNNING.try_with(is_of).unwrap_or(false)
+/// What this thread runs, if it is a runspace of `host`.
+pub(super) fn seat_on(host: &Arc<Host>) -> Option<Arc<Seat>> {
+    let seat = RUNNING.try_with(|it| it.borrow().clone()).ok().flatten()?;
+    let is_of = seat.host().is_some_and(|it| Arc::ptr_eq(&it, host));
+    is_of.then_some(seat)
 }

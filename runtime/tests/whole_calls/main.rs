@@ -35,7 +35,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use runspace::Results;
 
 use bodies::Answer;
-use case::{Case, Form, Limit, Nest, Place, Throttling, Work};
+use case::{Case, Form, Limit, Throttling};
 use consume::Story;
 use ledger::Of;
 use log::{Entry, Live};
@@ -47,9 +47,6 @@ type Meets = fn(&Case) -> bool;
 /// KNOWN: faults that are known and not mended yet. Cases that meet one are passed over, unless
 /// `WHOLE_CALLS_KNOWN=run`; with `WHOLE_CALLS_KNOWN=name`, only those that meet this one are not.
 const KNOWN: &[(&str, Meets)] = &[
-    ("outputs-behind-the-end", |it| {
-        it.emits && (it.timeout.is_some() || it.deadline.is_some() || it.retry.is_some())
-    }),
     ("numbers", |it| {
         let set = it.changes.iter().map(|it| it.1);
         let fixed = match it.throttle {
@@ -61,10 +58,6 @@ const KNOWN: &[(&str, Meets)] = &[
     ("panics-beside-processes", |it| {
         it.place.is_process() && it.broken.is_some()
     }),
-    // An item that waits for the consumer keeps its place of a shared throttle.
-    ("places-of-emitters", |it| {
-        it.emits && matches!(it.throttle, Throttling::Shared(_) | Throttling::Named(_))
-    }),
     // With the throttle lowered the last worker leaves behind what waits for its next try, or for a process.
     ("a-lower-throttle", |it| {
         (it.retry.is_some() || it.place.is_process())
@@ -73,19 +66,6 @@ const KNOWN: &[(&str, Meets)] = &[
     // What is behind an item that is given up, in the same process, may have run.
     ("twice-behind-a-timeout", |it| {
         it.place.is_process() && it.timeout.is_some_and(Limit::may_pass)
-    }),
-    ("calls-on-the-own-pool", |it| {
-        let on_pool = |work| {
-            matches!(
-                work,
-                Work::Nest(Nest::OnPoolDeeper | Nest::OnPool | Nest::InvokeOnPool)
-            )
-        };
-        let acts = it.acts.iter();
-        it.place == Place::Pool
-            && acts
-                .flat_map(|it| [it.first, it.later])
-                .any(|it| on_pool(it.work))
     }),
 ];
 

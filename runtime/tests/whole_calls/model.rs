@@ -446,15 +446,15 @@ impl Model<'_> {
         };
         let set = self.case.changes.iter().map(|it| it.1);
         let most = set.chain([first]).max().unwrap_or(first);
-        // A shared throttle is kept whatever the call's own is.
+        // A shared throttle is kept whatever the call's own is, by items that do not wait for their reader.
         let shared = matches!(
             self.case.throttle,
             Throttling::Shared(_) | Throttling::Named(_)
         );
         match (shared, self.case.place.is_sequential()) {
             (_, true) => 1,
-            (true, _) => first,
-            (false, _) => most,
+            (true, _) if !self.case.emits => first,
+            _ => most,
         }
     }
 

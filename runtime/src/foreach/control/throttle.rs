@@ -52,7 +52,8 @@ impl Throttle {
     /// So many places for all calls that are given this throttle or a clone of it.
     ///
     /// A place is taken for as long as an item runs; a body that is given up after its `timeout` keeps it
-    /// until it returns. An item that makes a call of its own under the same
+    /// until it returns. An item that emits and waits for its reader does not run: it gives its place back, and goes on
+    /// when it has one again. An item that makes a call of its own under the same
     /// throttle lends it its place, so that such a call runs one item at a time and cannot wait for itself. The same
     /// goes for a call that a thread job or an invocation makes which the item has started: as long as the item
     /// runs, one item of such calls at a time runs on its place, beside those that have places of their own.
@@ -263,7 +264,6 @@ impl Gate {
     }
 
     /// A place, if one is free or lent.
-    #[cfg(feature = "cluster")]
     pub(crate) fn try_pass(self: &Arc<Self>, loans: &[Arc<Loan>]) -> Option<Permit> {
         self.take(&mut self.places.lock(), loans)
     }

@@ -6,7 +6,8 @@
 //! The exception is work that other work waits for. Work that waits does not run, so it does not
 //! count: when fewer than the maximum run otherwise, the first that is needed is let in *beside*
 //! the others, on a runspace that goes when it is done. So work of a pool can wait for work of the
-//! same pool to any depth.
+//! same pool to any depth. The worker of a call that waits for its reader, or for a place of a throttle, counts as work
+//! that waits, because the reader may wait for anything; only to other workers of its call it does not lend its runspace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -167,12 +168,19 @@ impl Line {
         if !self.can_lend || self.queue.is_empty() {
             return None;
         }
-        let active = self.running.iter().filter(|it| !it.is_waiting()).count();
-        if active >= self.limits.max {
+        let busy = |it: &&Arc<Seat>| !it.is_waiting() && !it.is_held_up();
+        if self.running.iter().filter(busy).count() >= self.limits.max {
             return None;
         }
+        let has_room = |seat: &Seat| {
+            let stays = |it: &&Arc<Seat>| !it.makes_way_for(seat);
+            self.running.iter().filter(stays).count() < self.limits.max
+        };
         let mut queue = self.queue.iter();
-        let id = queue.find_map(|(id, work)| work.seat.is_needed().then_some(*id))?;
+        let id = queue.find_map(|(id, work)| {
+            let seat = &work.seat;
+            (seat.is_needed() && has_room(seat)).then_some(*id)
+        })?;
         let work = self.queue.remove(&id)?;
         self.running.push(Arc::clone(&work.seat));
         self.beside += 1;

@@ -24,6 +24,8 @@ pub(in crate::runspace) struct Seat {
     has_ended: AtomicBool,
     /// A thread of this work waits.
     waiting: AtomicBool,
+    /// The worker waits for the reader of its call, or for a place of a throttle.
+    held_up: AtomicBool,
     /// Waits of other work for this.
     needed: Arc<AtomicUsize>,
 }
@@ -56,6 +58,7 @@ impl Seat {
             number: waits::number(),
             has_ended: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
+            held_up: AtomicBool::new(false),
             needed,
         })
     }
@@ -98,6 +101,21 @@ impl Seat {
 
     pub(in crate::runspace) fn is_needed(&self) -> bool {
         self.needed.load(Ordering::SeqCst) > 0
+    }
+
+    /// The worker begins to wait for what other calls may keep from it, or has ended that.
+    pub(in crate::runspace) fn set_held_up(&self, is_held_up: bool) {
+        self.held_up.store(is_held_up, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up.load(Ordering::SeqCst)
+    }
+
+    /// Whether this work leaves its place to `other` for now. A worker that waits for its reader does not for another
+    /// worker of its call: that one would only be ahead of the reader, too.
+    pub(super) fn makes_way_for(&self, other: &Self) -> bool {
+        self.is_waiting() || self.is_held_up() && !Arc::ptr_eq(&self.needed, &other.needed)
     }
 
     /// It has ended, or will never begin.

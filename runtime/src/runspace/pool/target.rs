@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use super::RunspacePool;
 use crate::error::{PanicPayload, drop_quietly};
 use crate::foreach::Place;
-use crate::foreach::executor::{Desk, Resize, Target};
+use crate::foreach::executor::{Backlog, Desk, Resize, Target};
 use crate::runspace::here;
 use crate::runspace::host::{Host, Kind, Seat, Work};
 use crate::runspace::invocation::InvocationErrorKind;
@@ -92,11 +92,16 @@ impl Target for OnPool {
         true
     }
 
-    fn wait_for_reader(&self) -> Option<Box<dyn Any>> {
-        here::is_runspace_of(&self.host).then(|| {
-            self.host.set_unread(true);
-            Box::new(Unread(Arc::clone(&self.host))) as Box<dyn Any>
-        })
+    fn wait_for_reader(&self, _: &Arc<Backlog>) -> Option<Box<dyn Any>> {
+        let seat = here::seat_on(&self.host)?;
+        self.host.set_unread(true);
+        let unread = Unread(Arc::clone(&self.host));
+        Some(Box::new((unread, HeldUp::new(seat, &self.host))))
+    }
+
+    fn wait_for_place(&self) -> Option<Box<dyn Any>> {
+        let seat = here::seat_on(&self.host)?;
+        Some(Box::new(HeldUp::new(seat, &self.host)))
     }
 
     fn wait_for_workers(&self) -> Option<Box<dyn Any>> {
@@ -125,6 +130,23 @@ struct Unread(Arc<Host>);
 impl Drop for Unread {
     fn drop(&mut self) {
         self.0.set_unread(false);
+    }
+}
+
+/// A runspace whose worker lends it for as long as it waits.
+struct HeldUp(Arc<Seat>);
+
+impl HeldUp {
+    fn new(seat: Arc<Seat>, host: &Arc<Host>) -> Self {
+        seat.set_held_up(true);
+        host.lend();
+        Self(seat)
+    }
+}
+
+impl Drop for HeldUp {
+    fn drop(&mut self) {
+        self.0.set_held_up(false);
     }
 }
 
