@@ -1,6 +1,8 @@
 //! The frames of the worker protocol, to and from memory, for their instructions to be counted. They are no
 //! part of the library's interface, and compiled here from its source.
 
+#[path = "../../fuzz/src/error.rs"]
+mod error;
 #[allow(dead_code, unused_imports, unreachable_pub)]
 #[path = "../../runtime/src/process/wire/mod.rs"]
 mod wire;

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 #[path = "../../runtime/src/process/wire/mod.rs"]
 mod wire;
 
+mod error;
 mod journal;
 
 use journal::format::{DONE, Event, Line};

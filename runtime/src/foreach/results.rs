@@ -539,7 +539,7 @@ impl<R> Live<R> {
                 Some(Err(error))
             }
             (Event::Value(index, value), Some(order)) => {
-                order.value(index, value).map(drop_quietly);
+                drop_quietly(order.value(index, value));
                 None
             }
             (Event::Output(index, value), Some(order)) => {
@@ -555,7 +555,7 @@ impl<R> Live<R> {
                 None
             }
             (Event::Failed(index, error), Some(order)) => {
-                order.failed(index, error).map(drop_quietly);
+                drop_quietly(order.failed(index, error));
                 None
             }
             (Event::Join(..), _) => unreachable!("the intake keeps joins to itself"),

@@ -147,7 +147,8 @@ fn main() {
     for value in all!([1, 2, 3][1]) {
         assert_eq!(value, 20);
     }
-    assert_eq!(options!(1 + 1, true || true), 4);
+    let three = 3;
+    assert_eq!(options!(1 + 1, three > 5 || three == 1), 4);
     let i = 2;
     assert_eq!(
         shapes!({ i }, (a, b) => a + b, i32, i, -1, double),
