@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use runspace::{Plan, foreach_parallel};
+use runspace::{Plan, Throttle, foreach_parallel};
 
 fn alone(plan: Option<&str>, body: fn()) {
     support::alone("RUNSPACE_PLAN", plan, body);
@@ -39,6 +39,24 @@ fn what_the_program_sets_holds_from_then_on() {
         assert_eq!(runspace::plan(Plan::Threads(Some(2))), Plan::Sequential);
         let places = places();
         assert!(places.len() <= 2 && !places.contains(&here()), "{places:?}");
+    });
+}
+
+#[test]
+fn an_automatic_throttle_begins_with_no_more_than_the_plan_has() {
+    alone(Some("sequential"), || {
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        let places = foreach_parallel!(
+            0..64,
+            on = plan,
+            throttle = Throttle::auto_at_most(4),
+            |_n, job| {
+                thread::sleep(Duration::from_millis(1));
+                job.emit(here());
+            }
+        );
+        let places: HashSet<_> = places.collect();
+        assert_eq!(places.len(), 1, "with {cpus} processors");
     });
 }
 

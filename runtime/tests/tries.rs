@@ -55,7 +55,8 @@ impl<'de> Deserialize<'de> for Answer {
 fn nothing_is_sent_behind_an_item_that_has_a_timeout() {
     within(60, || {
         let pool = ProcessPool::builder().workers(1).build();
-        let calls: [fn(Vec<Sent>, &ProcessPool) -> Vec<u64>; 2] = [
+        type Call = fn(Vec<Sent>, &ProcessPool) -> Vec<u64>;
+        let calls: [Call; 2] = [
             |items, pool| {
                 let results = foreach_parallel!(
                     items,

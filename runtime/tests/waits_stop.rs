@@ -36,7 +36,9 @@ fn passing(keep: &Sender<Job<()>>) {
 }
 
 /// A channel whose sender can be captured by a body.
-fn shared() -> (Arc<Mutex<Sender<Job<()>>>>, Receiver<Job<()>>) {
+type SharedSender = Arc<Mutex<Sender<Job<()>>>>;
+
+fn shared() -> (SharedSender, Receiver<Job<()>>) {
     let (keep, kept) = channel();
     (Arc::new(Mutex::new(keep)), kept)
 }
@@ -184,8 +186,8 @@ fn a_stop_of_a_job_reaches_what_items_of_an_ended_call_have_made() {
             {
                 let on_pool = of_an_ended_call(move || invoke!(&pool, { spin() }));
                 let on_runspace = of_an_ended_call(move || invoke!(&runspace, { spin() }));
-                let inner = of_an_ended_call(|| spinning());
-                let deeper = of_an_ended_call(|| of_an_ended_call(|| spinning()));
+                let inner = of_an_ended_call(spinning);
+                let deeper = of_an_ended_call(|| of_an_ended_call(spinning));
                 let all: (Invocation<()>, Invocation<()>, Job<()>, Job<()>) =
                     (on_pool, on_runspace, inner, deeper);
                 tell.send(all).unwrap();
@@ -208,7 +210,7 @@ fn a_stop_of_an_invocation_reaches_what_items_of_an_ended_call_have_made() {
         let runspace = Runspace::open().unwrap();
         let (tell, told) = channel();
         let outer = invoke!(&runspace, using(tell), {
-            let inner = of_an_ended_call(|| spinning());
+            let inner = of_an_ended_call(spinning);
             tell.send(inner).unwrap();
             spin();
         });
