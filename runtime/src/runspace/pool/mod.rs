@@ -26,7 +26,8 @@ use super::single::RunspaceState;
 /// State belongs to a runspace, not to the pool: a body finds what was left by those that ran on the
 /// same one. A body that waits for another of the pool does not count as running meanwhile: if no
 /// runspace is free, one more is opened for what it waits for, be it by way of a job, of a parallel call or of another
-/// runspace.
+/// runspace. Nor does an item of a parallel call that emits and waits for its reader, or one that waits for a place of
+/// a shared throttle: work of others that is needed is let in beside it.
 ///
 /// # Clones and the end
 ///
