@@ -673,7 +673,9 @@ impl Case {
         }
         // The file of a call that is forgotten is never let go of.
         let forgets = matches!(self.end, End::ForgetAfter(_));
-        if self.emits || forgets || !cfg!(feature = "journal") {
+        // Processes of a job that was removed by force may still run, and write down what they do, when the call is made again.
+        let runs_on = process && matches!(self.end, End::JobRemoveForce(_));
+        if self.emits || forgets || runs_on || !cfg!(feature = "journal") {
             self.journal = false;
         }
         let total = self.acts.len();
