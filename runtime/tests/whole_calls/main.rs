@@ -38,11 +38,7 @@ use runspace::__private::{late_wakes, watch_wakes};
 use runspace::Results;
 
 use bodies::Answer;
-<<<<<<< HEAD
-use case::{Case, Form, Limit, Throttling};
-=======
-use case::{Case, Form, Nest, Place, Throttling, Work};
->>>>>>> 93fd41c (tests: whole calls without faults that are mended, and with the count of late wakes)
+use case::{Case, Form};
 use consume::Story;
 use ledger::Of;
 use log::{Entry, Live};
