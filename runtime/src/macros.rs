@@ -164,11 +164,13 @@
 /// another item takes its place. What it ran on depends on the back end:
 ///
 /// * A worker process is ended (SIGTERM, a grace, SIGKILL) and replaced. The time that the item's `Serialize` takes
-///   here is part of the item's time; the item is given up when `Serialize` returns.
+///   here is part of the item's time; the item is given up when `Serialize` returns. In a call with a `timeout` cheap
+///   items are not sent several at a time, since one behind an item that takes its process along may have begun.
 /// * A body on a thread cannot be ended. Its own [`stopping`](crate::stopping) becomes true, and a value that it
 ///   answers later is dropped. If it does not return, its thread is left to itself: the results end
 ///   without it, a second after the rest, and what the call captured is dropped when it comes back. A call that lends waits
-///   for it.
+///   for it. The time that it takes to copy an item for `retry` is part of the item's time, and it is given up when
+///   `clone` returns.
 /// * Where the call makes its own threads, another one takes the place. A pool, rayon's too, has only so many:
 ///   until the body returns it has one less, for all that use it, and a call on a pool whose threads are all lost in
 ///   this way waits for one of them. A `deadline` ends it. With `on = sequential` bodies run on the very thread that reads

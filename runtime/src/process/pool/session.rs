@@ -640,10 +640,16 @@ fn send<T: Serialize, R>(
         writer.end(Kind::Items).ok()?;
     }
     let told_end = last && sent == items.len();
-    if told_end {
-        writer.frame(Kind::EndRun, &()).ok()?;
+    // A worker that has all of its items may have begun: that it dies before it hears of the end is no reason to send
+    // them to another one.
+    let may_have_begun = sent > 0 && writer.has_sent_all();
+    let ended = match told_end {
+        true => writer.frame(Kind::EndRun, &()).is_ok(),
+        false => true,
+    };
+    if !(ended && writer.flush().is_ok() || may_have_begun) {
+        return None;
     }
-    writer.flush().ok()?;
     Some(Batch {
         count: sent,
         is_short,

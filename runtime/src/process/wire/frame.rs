@@ -627,6 +627,11 @@ impl<S: Sink> FrameWriter<S> {
         Ok(())
     }
 
+    /// Whether nothing of the frames that have been ended waits to be sent.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        self.out.is_empty()
+    }
+
     /// Forgets what was added.
     pub(crate) fn abandon(&mut self) {
         self.body.clear();
