@@ -220,7 +220,12 @@ impl Model<'_> {
                 hold!(*why != Why::Unknown, "an unknown failure: {text}");
             }
             let Some(index) = index else { continue };
-            hold!(index < case.total() as u64, "there is no item {index}");
+            // An input that panics where it should say that it has come to its end has one more.
+            let breaks = case.broken == Some(Broken::Next(index as usize));
+            hold!(
+                index < case.total() as u64 || breaks,
+                "there is no item {index}"
+            );
             if let Some(end) = ended.get(&index) {
                 return Err(format!("item {index}: {seen:?} after its end, {end:?}"));
             }
