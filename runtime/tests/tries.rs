@@ -49,13 +49,15 @@ impl<'de> Deserialize<'de> for Answer {
     }
 }
 
+/// Answers what had been answered when each item was sent.
+type Call = fn(Vec<Sent>, &ProcessPool) -> Vec<u64>;
+
 /// An item that is out of time takes its process along. What had been sent there behind it may have begun by then, and
 /// would run twice.
 #[test]
 fn nothing_is_sent_behind_an_item_that_has_a_timeout() {
     within(60, || {
         let pool = ProcessPool::builder().workers(1).build();
-        type Call = fn(Vec<Sent>, &ProcessPool) -> Vec<u64>;
         let calls: [Call; 2] = [
             |items, pool| {
                 let results = foreach_parallel!(
