@@ -146,22 +146,27 @@ fn the_next_item_in_order_gets_the_place_of_a_later_one() {
 #[test]
 fn the_next_item_in_order_gets_the_place_for_another_try() {
     within(120, || {
-        let tries = AtomicU32::new(0);
+        let tries = Arc::new(AtomicU32::new(0));
+        let has_more = Arc::new(AtomicUsize::new(0));
+        let (counts, waits_for) = (Arc::clone(&tries), Arc::clone(&has_more));
         let outputs = foreach_parallel!(
             0..3_u32,
             throttle = Throttle::shared(1),
             buffer = 0,
             ordered = true,
             retry = Retry::every(1, Duration::from_millis(20)),
-            using(&tries),
+            using(counts, waits_for),
             |item, job| {
-                if item == 0 && tries.fetch_add(1, Ordering::SeqCst) == 0 {
+                if item == 0 && counts.fetch_add(1, Ordering::SeqCst) == 0 {
+                    until(|| waits_for.load(Ordering::SeqCst) == 1);
                     resume_unwind(Box::new("the first try fails"));
                 }
                 (0..20).for_each(|n| job.emit((item, n)));
             }
         );
+        until(|| tries.load(Ordering::SeqCst) == 1);
         outputs.throttle().set(4);
+        has_more.store(1, Ordering::SeqCst);
         let all = (0..3).flat_map(|item| (0..20).map(move |n| (item, n)));
         assert!(outputs.eq(all));
     });
