@@ -18,6 +18,7 @@ mod journals;
 mod large;
 mod limits;
 mod nesting;
+mod outputs;
 mod panics;
 mod pools;
 mod shortage;
@@ -40,6 +41,7 @@ fn main() -> std::process::ExitCode {
         large::ROWS,
         limits::ROWS,
         nesting::ROWS,
+        outputs::ROWS,
         panics::ROWS,
         pools::ROWS,
         shortage::ROWS,

@@ -171,7 +171,7 @@ fn loom_a_sleeper_that_lies_down_takes_no_other_call() {
 fn lanes(ordered: bool, buffer: usize) -> (Arc<Call>, Arc<Outlet<usize>>) {
     let options = Options::new()
         .throttle(2)
-        .buffer(8)
+        .buffer(buffer)
         .ordered(ordered)
         .retry(1);
     let site = crate::error::CallSite {

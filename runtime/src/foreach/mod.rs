@@ -11,8 +11,12 @@
 //!
 //! A call with one item for a process is run by the thread that reads its result, see `attendant`.
 //!
-//! The layers, each knowing only those before it: `signal`, `pace`, `control` (limits), `journal`, `options`; `call` (the
-//! shared state); `lane`, `hand`, `entry` and `supply` (the queues); `exit` (how items end); `worker`; `source` (the input), `shelf`
+//! What an item emits, and its end, come in their order: within a lane by itself, and by a *join* where an item goes from one
+//! lane to another, because it is given up or tried again, see `lease`. An emitter that is too far ahead of the consumer waits
+//! at its lane's `backlog`.
+//!
+//! The layers, each knowing only those before it: `signal`, `backlog`, `lease`, `pace`, `control` (limits), `journal`, `options`;
+//! `call` (the shared state); `lane`, `hand`, `entry` and `supply` (the queues); `exit` (how items end); `worker`; `source` (the input), `shelf`
 //! and `feeder` (the two ways out of it); `crew`; `reorder`; `results`, which sees only `call`, `lane` and `reorder`.
 
 #[cfg(feature = "process")]
