@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use runspace::__private::{late_wakes, watch_wakes};
 use runspace::{Cause, Halt, ItemContext, ItemError, foreach_parallel};
+#[cfg(feature = "process")]
 use serde::{Deserialize, Serialize};
 use support::within;
 
@@ -24,7 +25,8 @@ type Outcome = Result<Output, ItemError>;
 const NEVER: Duration = Duration::from_secs(600);
 
 /// What the items of a call do.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "process", derive(Serialize, Deserialize))]
 struct Load {
     items: u64,
     /// How many outputs an item has at most.

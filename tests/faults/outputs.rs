@@ -141,7 +141,7 @@ fn fails(item: u64, job: &ItemContext<'_, Output>) {
     for n in 0..40 {
         job.emit((item, job.attempt(), n));
     }
-    if item % 3 == 0 && job.attempt() <= 2 {
+    if item.is_multiple_of(3) && job.attempt() <= 2 {
         resume_unwind(Box::new("not yet"));
     }
     job.emit((item, job.attempt(), 40));
