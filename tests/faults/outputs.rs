@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
         fault: "Items of many outputs, with room for one of each, read in their order or not",
         outcome: "No sleeper is left to its time limit when it could go on.",
         tests: &[threads(c3_threads), pool(c3_pool)],
-        elsewhere: "",
+        elsewhere: "A job stands in no order beside others, and waits for nobody to read its outputs.",
     },
 ];
 

@@ -33,7 +33,7 @@ pub const ROWS: &[Row] = &[
         fault: "A job is stopped whose items have started jobs, invocations and processes, in calls that have ended",
         outcome: "All of them are stopped. A job of an item hears the item's timeout as well.",
         tests: &[threads(c12_threads), process(c12_process)],
-        elsewhere: "",
+        elsewhere: "What the items of a pool start is started in its workers, and ends with them: A18.",
     },
 ];
 
