@@ -680,7 +680,7 @@ mod tests {
         fn drop(&mut self) {
             self.drops.set(self.drops.get() + 1);
             if self.panics {
-                std::panic::resume_unwind(Box::new("a destructor"));
+                std::panic::resume_unwind(Box::new(()));
             }
         }
     }
