@@ -18,6 +18,8 @@ pub(super) fn model(bound: usize, check: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     // `LOOM_MAX_PREEMPTIONS` looks further, for as long as one likes.
     model.preemption_bound = model.preemption_bound.or(Some(bound));
+    // A whole call comes to more than loom's thousand when threads meet in turn.
+    model.max_branches = 4_000;
     model.check(check);
 }
 
