@@ -197,7 +197,8 @@ fn a_relaunch_that_is_refused_is_told() {
         let (_hold, hang) = channel::<()>();
         let hang = Arc::new(Mutex::new(hang));
         let outcomes = foreach_parallel!(
-            (0..4_u64).inspect(|_| ()),
+            // Without an end, because the thread of a feeder that is done would take the place.
+            (0_u64..).inspect(|_| ()),
             throttle = 1,
             timeout = limit,
             using(hang),
