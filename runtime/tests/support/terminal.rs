@@ -51,10 +51,11 @@ impl OnTerminal {
                 .open(path)
                 .unwrap()
         };
-        // Makes a session of its own for the program, and the terminal that of the session.
+        // Makes a session of its own for the program, and the terminal that of the session. The signals do what they
+        // do by default, because a script that runs the tests in the background has them ignored.
         let mut command = Command::new("setsid");
         command
-            .args(["--ctty", "--wait"])
+            .args(["--ctty", "--wait", "env", "--default-signal"])
             .arg(program.get_program())
             .args(program.get_args())
             .env("TERM", "xterm")
