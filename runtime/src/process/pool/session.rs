@@ -690,6 +690,8 @@ fn receive<T, R: DeserializeOwned>(
     let pid = handle.pid();
     let mut left = sent;
     let mut since = Instant::now();
+    // An item that has failed by one of its outputs while its body goes on: what else comes of it is dropped.
+    let mut spoilt = None;
     while left > 0 {
         // Anew for each: how long it lasts is how long this item has run.
         let _waits = debug::wait(|| sent_items(pid, items, left));
@@ -704,6 +706,8 @@ fn receive<T, R: DeserializeOwned>(
                 handle.wait(None);
                 return Done::Failed(Failure::TimedOut(limit.unwrap_or_default()));
             }
+            // The worker has gone with the spoilt item, and those behind it have not begun.
+            Err(_) if spoilt.is_some() => return Done::Retired,
             Err(failure) => return Done::Failed(failure),
         };
         if waits {
@@ -730,15 +734,32 @@ fn receive<T, R: DeserializeOwned>(
         let Ok((index, told)) = frame.part::<(u64, Told)>() else {
             return Done::Failed(strange);
         };
-        if items.front().is_none_or(|it| it.index != index) {
+        if spoilt == Some(index) {
+            if !matches!(told, Told::Output) {
+                spoilt = None;
+                since = Instant::now();
+            }
+            continue;
+        }
+        if spoilt.is_some() || items.front().is_none_or(|it| it.index != index) {
             return Done::Failed(strange);
         }
         if let Told::Output = told {
             match frame.value::<R>() {
                 Ok(value) => out(Outcome::Output(index, value)),
+                // The rest of the item is of no use, and nothing but the end of its worker ends it. Not with other items
+                // behind it, which may begin before that, and would run twice.
                 Err(error) => {
-                    // The rest of the item is of no use, and there is no other way to end it.
-                    return Done::Failed(unread::<R>(What::Output, &error));
+                    let failure = unread::<R>(What::Output, &error);
+                    if left == 1 {
+                        return Done::Failed(failure);
+                    }
+                    let Some(item) = items.pop_front() else {
+                        return Done::Failed(strange);
+                    };
+                    left -= 1;
+                    spoilt = Some(index);
+                    out(Outcome::Failed(item, failure));
                 }
             }
             continue;
