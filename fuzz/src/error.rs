@@ -1,4 +1,4 @@
-//! What the codec takes from the errors of the library, for programs that compile the codec alone.
+//! The errors that the codec takes from the library, for programs that compile the codec alone.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -23,7 +23,7 @@ pub(crate) struct Context {
     pub(crate) job: Option<Arc<dyn CurrentJob>>,
     /// Identity of the parallel call this thread works for; 0 for none.
     pub(crate) call: usize,
-    /// What the code is part of.
+    /// The work that the code is part of.
     pub(crate) frame: Option<Arc<Frame>>,
     /// Set while a consumer runs a worker of the call it reads: nobody else will make room for what
     /// that worker emits.
@@ -45,7 +45,7 @@ pub(crate) struct Places {
     outer: Option<Arc<Places>>,
 }
 
-/// What is shared with other calls and could be waited for by code that has it.
+/// The shared resources that this code has, and that other calls may wait for.
 #[derive(Clone)]
 pub(crate) enum Place {
     /// One of the places of a throttle, which the item that has it lends.
@@ -125,7 +125,7 @@ pub(crate) fn current_stop_is_set() -> bool {
     with_current_stop(StopToken::is_stopping).unwrap_or(false)
 }
 
-/// What `look` makes of the token of this thread, if it has one.
+/// The answer of `look` to the token of this thread, if it has one.
 pub(crate) fn with_current_stop<V>(look: impl FnOnce(&StopToken) -> V) -> Option<V> {
     let look = |it: &RefCell<Context>| it.borrow().stop.as_ref().map(look);
     CURRENT.try_with(look).ok().flatten()
@@ -169,7 +169,7 @@ pub(crate) fn current_call() -> usize {
     CURRENT.try_with(|it| it.borrow().call).unwrap_or(0)
 }
 
-/// What the code of this thread is part of.
+/// The work that the code of this thread is part of.
 pub(crate) fn current_frame() -> Option<Arc<Frame>> {
     CURRENT
         .try_with(|it| it.borrow().frame.clone())

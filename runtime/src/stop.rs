@@ -40,7 +40,7 @@ pub(crate) trait OnStop: Send + Sync {
 /// A place in the tree of requests. It is part of the tree while there is a [`StopToken`] of it; the last
 /// one that goes leaves its children to its parent, so that a stop from above goes on to reach them.
 struct Inner {
-    /// What there is to know of it, as bits: 0 while nothing has happened.
+    /// The state of the request, as bits: 0 while nothing has happened.
     marks: AtomicU8,
     /// The tokens that there are. Links within the tree are not counted. A counter like that of an `Arc`, of
     /// which no model has to explore anything.

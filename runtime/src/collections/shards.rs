@@ -141,7 +141,7 @@ impl<K, V> Shards<K, V> {
         let count = (threads.min(MOST) * 4).next_power_of_two().min(MOST);
         let shard = || {
             let mut groups = Groups::default();
-            // What cannot be had beforehand may be had later, or never needed.
+            // Room that cannot be had beforehand may be had later, or never needed.
             let _ = groups.try_reserve(capacity.div_ceil(count));
             CachePadded::new(Mutex::new(Shard { groups, len: 0 }))
         };

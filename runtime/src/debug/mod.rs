@@ -1,4 +1,4 @@
-//! What waits for what, in words: for a program that hangs.
+//! The waits of a program that hangs, in words.
 //!
 //! A program that is started with `RUNSPACE_DEBUG_HANG=seconds` in its environment says on stderr, when a wait
 //! of this crate has lasted for so long, what each of its waits, calls, jobs, runspaces, pools, shared throttles

@@ -84,14 +84,14 @@ pub(crate) struct Call {
     pub(crate) stop: StopToken,
     pub(crate) pace: Pace,
     pub(crate) slowest: Arc<Slowest>,
-    /// What the system has refused it.
+    /// The starts that the system has refused it.
     pub(crate) shortage: Arc<Shortage>,
     pub(crate) started: Instant,
     /// Limits, tries and the like, if any were asked for.
     pub(crate) control: Option<Box<Control>>,
     /// The surroundings of the calling code, for the workers to run in.
     context: Context,
-    /// What waits and is waited for in its name.
+    /// The work that waits and is waited for in its name.
     link: Arc<Link>,
     /// What its items are part of: the call, and what that is part of.
     frame: Arc<Frame>,
@@ -126,7 +126,7 @@ pub(crate) struct Call {
     pub(crate) to_consumer: Signal,
     /// Launched workers that have not begun.
     pub(crate) under_way: Arc<AtomicUsize>,
-    /// What is noted for a program that hangs.
+    /// Notes for a look at a program that hangs.
     noted: Option<Noted>,
     /// See [`reader`](Self::reader).
     #[cfg(all(feature = "ctrl_c", unix))]
@@ -909,7 +909,7 @@ impl Call {
     }
 }
 
-/// What is noted of a call for a program that hangs.
+/// Notes on a call, for a look at a program that hangs.
 struct Noted {
     /// Items that were taken from the input, where a feeder takes them.
     taken: AtomicU64,
@@ -1062,7 +1062,7 @@ fn open_journal(
     Ok(())
 }
 
-/// What the code of this context is lent of the places of a throttle.
+/// The places of a throttle that the code of this context is lent.
 fn loans(context: &Context, gate: &Gate) -> Vec<Arc<Loan>> {
     let places = context.places.as_ref();
     places.map_or_else(Vec::new, |it| it.loans(gate.id()))

@@ -140,7 +140,7 @@ pub(crate) struct Lane<R> {
     lease: Arc<Lease>,
     /// The place that the worker's item has among all calls that share its throttle.
     permit: Cell<Option<Permit>>,
-    /// What the item lends of that.
+    /// The loan of that place.
     loan: Cell<Option<Arc<Loan>>>,
 }
 
@@ -365,7 +365,7 @@ impl<R> Lane<R> {
         self.permit.set(permit);
     }
 
-    /// What the item lends of its place.
+    /// The loan of the item's place.
     pub(crate) fn set_loan(&self, loan: &Arc<Loan>) {
         self.loan.set(Some(Arc::clone(loan)));
     }
@@ -392,7 +392,7 @@ impl<R> Lane<R> {
         &self.call
     }
 
-    /// What to revoke when the worker's item is given up.
+    /// The lease to revoke when the worker's item is given up.
     pub(crate) fn lease(&self) -> &Arc<Lease> {
         &self.lease
     }

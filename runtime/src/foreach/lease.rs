@@ -18,7 +18,7 @@ pub(crate) struct Mark {
     pub(super) upto: u64,
 }
 
-/// What a worker holds as long as its items are its own.
+/// The right of a worker to its items, as long as they are its own.
 #[derive(Debug, Default)]
 pub(crate) struct Lease {
     is_revoked: AtomicBool,

@@ -280,7 +280,7 @@ impl<R> Results<R> {
         move || call.as_ref().is_none_or(|call| call.took_all())
     }
 
-    /// What the system has refused the call, to be asked at its end.
+    /// The starts that the system has refused the call, to be asked at its end.
     pub(crate) fn shortage(&self) -> Option<Arc<Shortage>> {
         match &self.source {
             Source::Live(live) => Some(Arc::clone(&live.call.shortage)),

@@ -1,4 +1,4 @@
-//! What the system has refused a call: threads and processes that it has no workers for.
+//! The threads and processes that the system has refused a call, so that it has fewer workers.
 //!
 //! A call goes on with the workers there are. It asks for more when some time has passed, longer each time, because
 //! a refusal costs the system as much as a start, and items may come every few nanoseconds.
@@ -25,7 +25,7 @@ pub(crate) struct Shortage {
 struct Refusal {
     /// How many workers there were to be, at most.
     wanted: usize,
-    /// What the system said.
+    /// The words of the system.
     reason: String,
     /// When to ask again.
     again: Instant,

@@ -40,7 +40,7 @@ pub(super) struct Origin {
     pub(super) command: &'static str,
     pub(super) stop: StopToken,
     pub(super) queue: Option<JobQueue>,
-    /// What the code that starts it lends.
+    /// The places that the code which starts it lends.
     pub(super) places: Option<Arc<Places>>,
     pub(super) backend: Box<dyn Backend>,
 }

@@ -68,7 +68,7 @@ pub(crate) struct Feeder<T> {
 }
 
 impl<T> Feeder<T> {
-    /// What runs for the job.
+    /// The context of the code that runs for the job.
     pub(crate) fn context(&self) -> context::Context {
         self.port.core.context()
     }
@@ -125,7 +125,7 @@ pub(crate) fn pump<T: Send + 'static>(
     feeder: Feeder<T>,
     work: impl FnOnce(Feeder<T>) + Send + 'static,
 ) {
-    // Whoever takes the feeder ends the job. A task that comes back is dropped, and not the feeder.
+    // The side that takes the feeder ends the job. A task that comes back is dropped, and not the feeder.
     let hand = Arc::new(Mutex::new(Some(feeder)));
     let theirs = Arc::clone(&hand);
     let task = move || {

@@ -461,7 +461,7 @@ where
             }
         });
         let end = end.map_err(|failure| kind(failure, &options, &backend));
-        // What the job owned has panicked here rather than there: it has failed all the same.
+        // A value of the job has panicked here rather than there: the job has failed all the same.
         feeder.finish(end.and_then(|()| dropped.map_err(JobErrorKind::Panicked)));
     });
     job

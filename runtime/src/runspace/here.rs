@@ -36,7 +36,7 @@ impl Drop for Entered {
     }
 }
 
-/// What this thread runs, if it is a runspace of `host`.
+/// The work that this thread runs, if it is a runspace of `host`.
 pub(super) fn seat_on(host: &Arc<Host>) -> Option<Arc<Seat>> {
     let seat = RUNNING.try_with(|it| it.borrow().clone()).ok().flatten()?;
     let is_of = seat.host().is_some_and(|it| Arc::ptr_eq(&it, host));

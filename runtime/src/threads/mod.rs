@@ -94,7 +94,7 @@ impl Threads {
     fn start(self: &Arc<Self>, task: Task) -> Result<(), Refused> {
         let threads = Arc::clone(self);
         crate::harness::prepare();
-        // What a new thread is to run is dropped if there is none: all that goes with it is this share of a place.
+        // The system drops the task of a thread that it refuses: all that goes with it is this share of a place.
         let hand = Arc::new(Mutex::new(Some(task)));
         let theirs = Arc::clone(&hand);
         let serve = move || {

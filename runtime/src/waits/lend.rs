@@ -20,7 +20,7 @@ struct Search<'a> {
     queue: &'a dyn Queue,
     seen: HashSet<u64>,
     seen_queues: HashSet<usize>,
-    /// What is waited for, and by which work.
+    /// The target of a wait, and the work that waits.
     ahead: Vec<(u64, &'a Numbered)>,
 }
 

@@ -32,12 +32,12 @@ pub(crate) use ring::Deadlock;
 /// Gives what was let in a thread.
 pub(crate) type Launch = Box<dyn FnOnce()>;
 
-/// What can be waited for, and what waits.
+/// Work that can be waited for, and that waits.
 pub(crate) trait Work: Send + Sync {
     /// Tells it from all other work.
     fn number(&self) -> u64;
 
-    /// What the text of an error calls it.
+    /// The name by which the text of an error calls it.
     fn title(&self) -> String;
 
     /// Whether it has ended, so that a wait for its end is over.
@@ -125,7 +125,7 @@ pub(crate) struct Frame {
     work: Arc<dyn Work>,
     /// Of a call: what the code is part of that made it.
     outer: Option<Arc<Frame>>,
-    /// What the thread is in already, and cannot go on with before.
+    /// The work that the thread is in already, and cannot go on with before.
     beneath: Option<Arc<Frame>>,
 }
 
@@ -173,7 +173,7 @@ impl Frame {
                 None => frame.outer.clone(),
             };
             ahead.extend(outer.map(|it| (it, is_firm)));
-            // What is on the stack of this very thread waits in any case.
+            // Work on the stack of this very thread waits in any case.
             ahead.extend(frame.beneath.clone().map(|it| (it, true)));
         }
         let firm = &all.firm;
@@ -196,7 +196,7 @@ impl Frame {
     }
 }
 
-/// What a wait blocks.
+/// The work that a wait blocks.
 #[derive(Default)]
 struct By {
     /// It cannot end before the wait does.
@@ -219,7 +219,7 @@ pub(crate) fn is_inside(asked: impl Fn(&dyn Work) -> bool) -> bool {
     frame.is_some_and(|frame| frame.all().iter().any(|(it, _)| asked(&**it)))
 }
 
-/// What a wait is for.
+/// The event that a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Until {
     /// The end of the work.
@@ -537,7 +537,7 @@ impl Waits {
         // In this order: work that is in both must not seem free in between.
         self.block(first, &record);
         let free = self.unblock(first, &old);
-        // What is in both has lost its waits with the old record.
+        // Work that is in both has lost its waits with the old record.
         for (work, is_firm) in record.by.iter() {
             if let Some(entry) = self.blocked.get_mut(&work.number()) {
                 entry.waits.extend(record.numbered(first, is_firm));

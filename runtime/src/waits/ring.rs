@@ -72,7 +72,7 @@ enum Sense {
     Output,
 }
 
-/// What the end of some work hangs on.
+/// The work that the end of other work hangs on.
 enum Need<'a> {
     Wait(&'a Wait),
     /// It stands behind that.
@@ -232,7 +232,7 @@ impl<'a> Stuck<'a> {
         Deadlock { text }
     }
 
-    /// What this work needs in vain.
+    /// The work that this work needs in vain.
     fn links(&self, id: u64) -> Vec<(u64, Link)> {
         let mut links = Vec::new();
         for need in self.needs.get(&id).into_iter().flatten() {

@@ -111,7 +111,7 @@ struct Schedule {
     next: u128,
     /// By how much the schedule is behind because a thread has woken too late.
     late: u128,
-    /// Who waits, in the order they came.
+    /// The waiters, in the order in which they came.
     line: VecDeque<u64>,
     last: u64,
     /// One who is not in the line was told to wait.
@@ -188,7 +188,7 @@ impl Schedule {
         let latest = LATEST.as_nanos().saturating_mul(self.count);
         self.late = match has_slept {
             true => behind.min(latest),
-            // Nobody has asked for a while.
+            // No call has asked for a while.
             false if behind > latest => 0,
             false => behind.min(self.late),
         };

@@ -208,7 +208,7 @@ pub(crate) struct Gate {
 struct Places {
     limit: usize,
     taken: usize,
-    /// Who waits for one.
+    /// How many workers wait for a place.
     waiting: usize,
 }
 
@@ -717,7 +717,7 @@ mod tests {
             ended += seen_rate * step;
             let now = crate::time::later(start, Duration::from_secs_f64(time)).unwrap();
             let since = now.saturating_duration_since(climb.since()).as_secs_f64();
-            // What began since then, and has ended.
+            // The items that began since then, and have ended.
             let count = ((since - latency).max(0.0) * seen_rate).floor();
             let busy = Duration::from_secs_f64(count * latency);
             let before = climb.since();

@@ -30,7 +30,7 @@ pub(crate) const MARKER: &str = "RUNSPACE_CHILD";
 /// The variable that tells a program how deep it is, where it is started in other ways.
 pub(crate) const DEPTH_VARIABLE: &str = "RUNSPACE_DEPTH";
 
-/// What a marker says.
+/// The content of a marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Marker {
     /// The process that has started this one as its worker.

@@ -667,7 +667,7 @@ enum Done {
     Failed(Failure),
 }
 
-/// What a worker was sent and has not answered, in words.
+/// The items that a worker was sent and has not answered, in words.
 fn sent_items<T>(pid: u32, items: &VecDeque<Item<T>>, left: usize) -> String {
     let first = items.front().map_or(0, |it| it.index);
     let behind = match left.saturating_sub(1) {

@@ -15,7 +15,7 @@ use once_cell::race::OnceBox;
 
 use super::image::image;
 
-/// What stands between the name of the executable and the arguments of the program.
+/// The arguments between the name of the executable and those of the program.
 #[derive(Debug)]
 enum Start {
     /// The executable is the program.

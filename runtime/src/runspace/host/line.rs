@@ -88,7 +88,7 @@ impl Line {
         (self.alive, self.idle.len(), self.beside, self.leaving)
     }
 
-    /// What waits for its turn.
+    /// The waiters for their turn.
     pub(super) fn queue(&self) -> Vec<Work> {
         self.queue.values().cloned().collect()
     }

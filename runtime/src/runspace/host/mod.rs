@@ -123,7 +123,7 @@ impl Host {
         &self.name
     }
 
-    /// What the text of an error calls it.
+    /// The name by which the text of an error calls it.
     pub(in crate::runspace) fn title(&self) -> Title {
         Title {
             is_single: self.is_single,

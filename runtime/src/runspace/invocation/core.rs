@@ -33,7 +33,7 @@ pub(in crate::runspace) struct Core {
     stop: StopToken,
     /// The job of the code that made the invocation: what runs for it, runs for that.
     job: Option<Arc<dyn CurrentJob>>,
-    /// What the code that made it lends.
+    /// The places that the code which made it lends.
     places: Option<Arc<Places>>,
     body: Mutex<Option<Body>>,
     /// Its span, until it ends.

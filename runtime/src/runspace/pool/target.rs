@@ -115,7 +115,7 @@ impl Target for OnPool {
     }
 }
 
-/// Somebody waits for the workers.
+/// A reader waits for the workers.
 struct Needed(Arc<AtomicUsize>);
 
 impl Drop for Needed {
