@@ -114,12 +114,17 @@ impl Signal {
     }
 
     /// Sleeps until `ready` answers something. `ready` runs without any lock held.
+    #[track_caller]
     pub(crate) fn wait<V>(&self, ready: impl FnMut() -> Option<V>) -> V {
         self.wait_with(ready, || Duration::MAX)
     }
 
     /// Like [`wait`](Self::wait), and looks again after `longest` at the latest: for changes that
-    /// come with time and that nobody tells of.
+    /// come with time and without a call.
+    ///
+    /// The sleeper stays announced from one look to the next when its time limit ends its sleep, so that a change
+    /// between the two has its call like any other.
+    #[track_caller]
     pub(crate) fn wait_with<V>(
         &self,
         mut ready: impl FnMut() -> Option<V>,
@@ -127,28 +132,40 @@ impl Signal {
     ) -> V {
         let mut limit = DOZE;
         let mut deep = None;
-        let mut is_late = false;
+        let mut ticket = self.announce();
+        let mut late = None;
         loop {
-            let ticket = self.announce();
             if let Some(value) = ready() {
-                if is_late && net::is_watched() && !self.is_called_within(ticket, net::PATIENCE) {
-                    net::note_late_wake();
+                if let Some(late) = late {
+                    self.note_late_wake(ticket, late);
                 }
                 self.withdraw(ticket);
                 return value;
             }
             let longest = longest();
-            is_late = false;
+            let look = net::Look::new(longest);
+            late = None;
             if self.sleep(ticket, limit.min(longest)) {
                 deep = None;
                 limit = DOZE;
+                ticket = self.announce();
             } else if deep.is_none() {
                 deep = Some(Deep::new(&self.deep));
             } else {
                 // A hint may miss a sleeper that has just become deep, but no later one.
-                is_late = limit > DOZE && limit < longest;
+                late = look.filter(|_| limit > DOZE);
                 limit = (limit * 4).min(LONGEST);
             }
+        }
+    }
+
+    /// Counts a wait that its time limit has ended, unless its call comes yet: the thread that made the change may
+    /// be about to call.
+    #[cold]
+    #[track_caller]
+    fn note_late_wake(&self, ticket: Ticket, look: net::Look) {
+        if !look.is_over() && !self.is_called_within(ticket, net::PATIENCE) {
+            net::note_late_wake();
         }
     }
 
@@ -177,7 +194,7 @@ impl Signal {
         }
     }
 
-    /// True when called, false when the time ran out.
+    /// True when called, and the sleeper is no longer announced; false when the time ran out, and it still is.
     fn sleep(&self, ticket: Ticket, limit: Duration) -> bool {
         let mut beds = self.beds.lock();
         let mut late = false;
@@ -185,7 +202,9 @@ impl Signal {
             (beds, late) = self.wake.wait_timeout(beds, limit);
         }
         let called = beds.is_called(ticket);
-        self.leave(&mut beds, ticket);
+        if called {
+            self.leave(&mut beds, ticket);
+        }
         called
     }
 
@@ -204,8 +223,9 @@ impl Signal {
 /// The time limit of a sleep is a safety net. Tests ask that it catches nothing: no change has come that a sleeper
 /// was not told of.
 mod net {
+    use std::panic::Location;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     static IS_WATCHED: AtomicBool = AtomicBool::new(false);
     static LATE: AtomicUsize = AtomicUsize::new(0);
@@ -223,12 +243,32 @@ mod net {
         LATE.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_watched() -> bool {
-        IS_WATCHED.load(Ordering::Relaxed)
+    /// A sleep that is watched: when the condition of its sleeper may hold by time alone.
+    #[derive(Clone, Copy)]
+    pub(super) struct Look {
+        until: Option<Instant>,
     }
 
+    impl Look {
+        /// `None` where late wakes are not counted.
+        pub(super) fn new(longest: Duration) -> Option<Self> {
+            IS_WATCHED.load(Ordering::Relaxed).then(|| Self {
+                until: Instant::now().checked_add(longest),
+            })
+        }
+
+        pub(super) fn is_over(self) -> bool {
+            self.until.is_some_and(|until| until <= Instant::now())
+        }
+    }
+
+    #[track_caller]
     pub(super) fn note_late_wake() {
         LATE.fetch_add(1, Ordering::Relaxed);
+        let place = Location::caller();
+        crate::print::err(&format!(
+            "runspace: the wait at {place} was ended by its time limit, and by no call"
+        ));
     }
 }
 
