@@ -700,7 +700,11 @@ impl Case {
                 Broken::Next(index) => lazy && *index <= total,
                 Broken::SizeHint | Broken::InputDrop => lazy,
                 Broken::ItemDrop(_) => items && self.input != Input::Slice,
-                Broken::ItemClone(_) => items && self.input != Input::Slice && self.retry.is_some(),
+                // An item that has one try is not cloned.
+                Broken::ItemClone(_) => {
+                    let is_cloned = self.retry.is_some_and(|it| it.times > 0);
+                    items && self.input != Input::Slice && is_cloned
+                }
                 Broken::ItemSerialize(_) | Broken::ItemDeserialize(_) => items && process,
                 Broken::ValueSerialize(_)
                 | Broken::ValueDeserialize(_)
